@@ -1,0 +1,210 @@
+"""Direct convolution, channels last: forward, and the input gradient as a convolution of dy.
+
+    y[n, p, q, k] = chain( sum_{i,j,c} x[n, p*step_h + row_i, q*step_w + col_j, c] * w[k, i, j, c] )
+
+Rows and columns of taps are arithmetic progressions (`Taps`). A forward convolution has offsets r*dilation - low and moves
+by the stride. The input gradient with stride s falls into s*s phases, the pixels h = s*p + phase: each is a convolution of
+dy with the taps that meet the phase, and writes every s-th pixel (`out_step`, `out_first`).
+
+Layouts   x (N, H, W, C)   w (G, K/G/lanes, R, S, C/G, lanes) packed, zero past K/G   y (N, P', Q', K)
+Registers `pixels` x `vectors` accumulators + `vectors` weights + 1 broadcast pixel
+Borders   which taps of a tile of columns fall into the padding is known when the kernel is written, so they cost nothing;
+          the taps of a row are bounded when it runs
+
+Source: Georganas et al., Anatomy of high-performance deep learning convolutions on SIMD architectures, arXiv:1808.05567.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.pointwise import Chain
+from striate.kernel.language import Builder, Cell, IntLike, Tensor, narrow
+from striate.kernel.machine import Machine
+
+
+@dataclass(frozen=True)
+class Taps:
+    """One axis: tap i reads pixel p*step + first + i*gap, and its weight is number weight + i*turn."""
+
+    count: int
+    first: int
+    gap: int
+    step: int
+    weight: int = 0
+    turn: int = 1
+
+    def inside(self, p: int, n: int) -> tuple[int, ...]:
+        """The taps of position p that read a pixel in 0..n-1."""
+        return tuple(i for i in range(self.count) if 0 <= p * self.step + self.first + i * self.gap < n)
+
+    def always_inside(self, positions: int, n: int) -> bool:
+        last = (positions - 1) * self.step + self.first + (self.count - 1) * self.gap
+        return self.first >= 0 and last < n
+
+
+@dataclass(frozen=True)
+class ConvDirect(Kernel):
+    """Sizes and choices of one direct convolution; see the head of this file."""
+
+    C: int
+    H: int
+    W: int
+    K: int
+    P: int
+    Q: int
+    window: tuple[int, int]
+    rows: Taps
+    columns: Taps
+    groups: int = 1
+    out_size: tuple[int, int] = (0, 0)
+    out_step: tuple[int, int] = (1, 1)
+    out_first: tuple[int, int] = (0, 0)
+    lanes: int = 16
+    pixels: int = 14
+    vectors: int = 2
+    chain: Chain = Chain()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("N", "x", "w", *self.chain.arguments)
+
+    def build(self, k: Builder) -> None:
+        N, G = k.int("N"), self.groups
+        Cg, Kg = self.C // G, self.K // G
+        blocks = -(-Kg // self.lanes)
+        height, width = self.out_size if self.out_size != (0, 0) else (self.P, self.Q)
+        x = k.tensor("x", (N, self.H, self.W, self.C))
+        w = k.tensor("w", (G, blocks, *self.window, Cg, self.lanes))
+        finish = self.chain.bind(k, (N, height, width, self.K))
+
+        def tile_rows(n: IntLike, p: IntLike, g: IntLike, kb: IntLike, vectors: int, last: bool) -> None:
+            for q0, pixels, valid, repeat in self.column_tiles():
+                for step in k.range(repeat):
+                    q = q0 + step * pixels
+                    self.tile(k, x, w, finish, n, p, q, pixels, valid, g, kb, vectors, last)
+
+        full, rest = divmod(blocks, self.vectors)
+        ragged = Kg % self.lanes != 0
+
+        def block_groups(n: IntLike, p: IntLike, g: IntLike) -> None:
+            whole = full - (1 if ragged and rest == 0 else 0)
+            for b in k.range(whole):
+                tile_rows(n, p, g, b * self.vectors, self.vectors, last=False)
+            if whole < full:
+                tile_rows(n, p, g, whole * self.vectors, self.vectors, last=True)
+            if rest:
+                tile_rows(n, p, g, full * self.vectors, rest, last=ragged)
+
+        if self.weight_bytes() <= SMALL_WEIGHTS or G > 1:
+            for task in k.share(N * self.P):
+                for g in k.range(G):
+                    block_groups(task // self.P, task % self.P, g)
+        else:
+            self.by_blocks(k, N, full, rest, ragged, tile_rows)
+
+    def by_blocks(self, k: Builder, N: IntLike, full: int, rest: int, ragged: bool, tile_rows) -> None:
+        """Heavy weights: a task is a group of output channels for one image, so that the group's weights stay in cache."""
+        whole = full - (1 if ragged and rest == 0 else 0)
+        for task in k.share(N * whole):
+            for p in k.range(self.P):
+                tile_rows(task % N, p, 0, (task // N) * self.vectors, self.vectors, False)
+        tail = [(whole * self.vectors, self.vectors)] if whole < full else []
+        tail += [(full * self.vectors, rest)] if rest else []
+        for first, vectors in tail:
+            for n in k.share(N):
+                for p in k.range(self.P):
+                    tile_rows(n, p, 0, first, vectors, ragged)
+
+    def weight_bytes(self) -> int:
+        return self.K * (self.C // self.groups) * self.window[0] * self.window[1] * 4
+
+    def column_tiles(self) -> list[tuple[int, int, tuple[tuple[int, ...], ...], int]]:
+        """(first column, pixels, for each tap the pixels that it serves, tiles alike that follow one another)."""
+        tiles = []
+        for q0 in range(0, self.Q, self.pixels):
+            pixels = min(self.pixels, self.Q - q0)
+            served = [self.columns.inside(q0 + t, self.W) for t in range(pixels)]
+            valid = tuple(tuple(t for t in range(pixels) if j in served[t]) for j in range(self.columns.count))
+            tiles.append((q0, pixels, valid))
+        grouped = []
+        for (pixels, valid), run in groupby(tiles, key=lambda tile: tile[1:]):
+            same = list(run)
+            grouped.append((same[0][0], pixels, valid, len(same)))
+        return grouped
+
+    def row_range(self, k: Builder, p: IntLike) -> tuple[IntLike, IntLike]:
+        """The row taps that read real pixels for output row p."""
+        rows = self.rows
+        if rows.always_inside(self.P, self.H):
+            return 0, rows.count
+        start = p * rows.step + rows.first
+        low = (k.max(start * -1, 0) + (rows.gap - 1)) // rows.gap
+        high = (k.max(start * -1 + self.H, 0) + (rows.gap - 1)) // rows.gap
+        return k.min(low, rows.count), k.min(high, rows.count)
+
+    def tile(self, k: Builder, x: Tensor, w: Tensor, finish, n: IntLike, p: IntLike, q: IntLike, pixels: int,
+             valid: Sequence[Sequence[int]], g: IntLike, kb: IntLike, vectors: int, last: bool) -> None:
+        """A tile of pixels x vectors of one output row."""
+        lanes, rows, columns, Cg = self.lanes, self.rows, self.columns, self.C // self.groups
+        cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
+        low, high = self.row_range(k, p)
+        for i in k.range(low, high):
+            h = p * rows.step + rows.first + i * rows.gap
+            r = i * rows.turn + rows.weight
+
+            def channel(c: IntLike, h: IntLike = h, r: IntLike = r) -> None:
+                for j, served in enumerate(valid):
+                    if not served:
+                        continue
+                    s = j * columns.turn + columns.weight
+                    weights = [w.vec(g, kb + v, r, s, c, 0, lanes=lanes) for v in range(vectors)]
+                    for t in served:
+                        column = (q + t) * columns.step + columns.first + j * columns.gap
+                        pixel = k.splat(x[n, h, column, g * Cg + c], lanes)
+                        for v in range(vectors):
+                            cells[t][v].fma(pixel, weights[v])
+
+            if Cg <= 4:
+                for c in range(Cg):
+                    channel(c)
+            else:
+                for c in k.range(Cg):
+                    channel(c)
+        self.write(k, finish, cells, n, p, q, g, kb, last)
+
+    def write(self, k: Builder, finish, cells: list[list[Cell]], n: IntLike, p: IntLike, q: IntLike, g: IntLike, kb: IntLike,
+              last: bool) -> None:
+        Kg, lanes = self.K // self.groups, self.lanes
+        (step_h, step_w), (first_h, first_w) = self.out_step, self.out_first
+        for t, row in enumerate(cells):
+            for v, cell in enumerate(row):
+                count = Kg % lanes if last and v == len(row) - 1 else None
+                place = (n, p * step_h + first_h, (q + t) * step_w + first_w, g * Kg + (kb + v) * lanes)
+                finish(cell.value, *place, count=count)
+
+
+SMALL_WEIGHTS = 384 * 1024  # bytes that stay in a core's second-level cache beside the pixels
+
+
+def tile_for(machine: Machine, Q: int, channels: int, taps: int) -> tuple[int, int, int]:
+    """(lanes, pixels, vectors) of the register tile: the fewest loads for each product that still fit the registers.
+
+    A tile keeps pixels * vectors sums, `vectors` weights, and every pixel that its taps share: pixels + taps - 1.
+    Measured: one register too many costs half of the speed, while 14 sums are enough to hide the latency of the FMA.
+    """
+    lanes = narrow(channels, machine.lanes)
+    blocks = -(-channels // lanes)
+    best = (0.0, 1, 1)
+    for vectors in (v for v in ((1, 2) if Q > 3 else (1, 2, 4)) if v <= blocks):
+        for pixels in range(1, min(Q, 14) + 1):
+            if pixels * vectors + vectors + pixels + min(taps, 3) - 1 > machine.registers and pixels * vectors > 1:
+                break
+            used = Q / (-(-Q // pixels) * pixels) * blocks / (-(-blocks // vectors) * vectors)
+            work = pixels * vectors
+            score = used * work / (work + 0.3 * (pixels + vectors)) * min(1.0, work / 8)
+            best = max(best, (score, pixels, vectors))
+    return lanes, best[1], best[2]

@@ -1,0 +1,241 @@
+"""Elementwise chains: the end of every other kernel, and a kernel of their own.
+
+    y_o[i] = f_o(v[i], e_0[i], e_1[i], ...)        f: a few elementwise operators, one after the other
+
+A chain sees one vector at a time, so what it computes between its first read and its last write never touches memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from striate import ops
+from striate.cpu.kernels.base import Kernel
+from striate.kernel import math
+from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.ops.base import Op
+
+Ref = int
+FULL, CHANNEL, SCALAR, RANDOM = "full", "channel", "scalar", "random"
+
+
+def _dropout(k: Builder, op: ops.Dropout, at: Position, x: Num, random: Any) -> Num:
+    word = threefry(k, random, at.flat, op.stream, x.lanes)
+    threshold = round(op.p * 2**24)
+    scale = 0.0 if op.p >= 1 else 1.0 / (1.0 - op.p)
+    return k.where((word >> 8) < threshold, k.constant(0.0, x.lanes), x * scale)
+
+
+def threefry(k: Builder, key: tuple[Num, Num], start: IntLike, stream: int, lanes: int) -> Num:
+    """First word of Threefry-2x32 with 20 rounds for the counters (start + lane, stream). Salmon et al., SC'11, section 4.1."""
+    k0, k1 = (k.splat(word, lanes) for word in key)
+    keys = (k0, k1, k0 ^ k1 ^ 0x1BD11BDA)
+    x0 = k.splat(k.from_int(start), lanes) + k.iota(lanes) + k0
+    x1 = k.splat(k.constant(stream, 1, "i32"), lanes) + k1
+    for turn in range(20):
+        x0 = x0 + x1
+        x1 = k.rotate_left(x1, (13, 15, 26, 6, 17, 29, 16, 24)[turn % 8]) ^ x0
+        if turn % 4 == 3:
+            injection = turn // 4 + 1
+            x0 = x0 + keys[injection % 3]
+            x1 = x1 + keys[(injection + 1) % 3] + injection
+    return x0
+
+
+def _power(k: Builder, op: ops.Power, at: Position, x: Num) -> Num:
+    n = op.exponent
+    if n in (0.5, -0.5):
+        root = k.unary("sqrt", x)
+        return root if n > 0 else 1.0 / root
+    if n == int(n) and abs(n) <= 16:
+        return _whole_power(k, x, int(n))
+    return math.exp(k, math.log(k, x) * n)
+
+
+def _whole_power(k: Builder, x: Num, n: int) -> Num:
+    if n < 0:
+        return 1.0 / _whole_power(k, x, -n)
+    if n == 0:
+        return k.constant(1.0, x.lanes)
+    half = _whole_power(k, x, n // 2) if n > 1 else None
+    square = half * half if half is not None else None
+    return x if square is None else square * x if n % 2 else square
+
+
+def _sign(k: Builder, x: Num, dy: Num) -> Num:
+    zero = k.constant(0.0, x.lanes)
+    return k.where(x > 0.0, dy, k.where(x < 0.0, -dy, zero))
+
+
+EMIT: dict[type[Op], Callable[..., Num]] = {
+    ops.Add: lambda k, op, at, a, b: a + b,
+    ops.Subtract: lambda k, op, at, a, b: a - b,
+    ops.Multiply: lambda k, op, at, a, b: a * b,
+    ops.Divide: lambda k, op, at, a, b: a / b,
+    ops.Negate: lambda k, op, at, x: -x,
+    ops.Abs: lambda k, op, at, x: k.unary("abs", x),
+    ops.AbsGradient: lambda k, op, at, dy, x: _sign(k, x, dy),
+    ops.Exp: lambda k, op, at, x: math.exp(k, x),
+    ops.Log: lambda k, op, at, x: math.log(k, x),
+    ops.Power: _power,
+    ops.ReLU: lambda k, op, at, x: k.where(x < 0.0, k.constant(0.0, x.lanes), x),  # NaN stays NaN
+    ops.ReLUGradient: lambda k, op, at, dy, y: k.where(y > 0.0, dy, k.constant(0.0, y.lanes)),
+    ops.Tanh: lambda k, op, at, x: math.tanh(k, x),
+    ops.TanhGradient: lambda k, op, at, dy, y: dy * (1.0 - y * y),
+    ops.Sigmoid: lambda k, op, at, x: math.sigmoid(k, x),
+    ops.SigmoidGradient: lambda k, op, at, dy, y: dy * (y * (1.0 - y)),
+    ops.Dropout: _dropout,
+}
+"""How each elementwise operator is computed in the kernel language."""
+
+
+@dataclass
+class Position:
+    """Where a vector stands: its flat index in physical order."""
+
+    flat: IntLike
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain of elementwise operators.
+
+    operands: 'full' (an array like the output), 'channel' (one number a channel, the last axis), 'scalar' (one number),
+    'random' (seed and step), or a float itself. steps: (operator, references); a reference is 0 for the value at the
+    chain's head, then the operands, then the steps. outputs: the references that are written, to y0, y1, ...
+    """
+
+    operands: tuple[str | float, ...] = ()
+    steps: tuple[tuple[Op, tuple[Ref, ...]], ...] = ()
+    outputs: tuple[Ref, ...] = (0,)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        named = tuple(f"e{i}" for i, kind in enumerate(self.operands) if isinstance(kind, str))
+        return tuple(f"y{i}" for i in range(len(self.outputs))) + named
+
+    def bind(self, k: Builder, shape: Sequence[IntLike]) -> Callable[..., None]:
+        """`finish(value, *index, count=None)` for an output of this shape, channels last: runs the chain and stores."""
+        results = [k.tensor(f"y{i}", shape) for i in range(len(self.outputs))]
+        sources = [self._operand(k, i, kind, shape) for i, kind in enumerate(self.operands)]
+
+        def finish(value: Num | None, *index: IntLike, lanes: int | None = None, count: IntLike | None = None) -> None:
+            wide = value.lanes if value is not None else lanes or 1
+            values: list[Any] = [value]
+            values += [self._read(k, kind, source, index, wide, count) for kind, source in zip(self.operands, sources, strict=True)]
+            at = Position(results[0].flat(index))
+            for op, refs in self.steps:
+                values.append(EMIT[type(op)](k, op, at, *(values[r] for r in refs)))
+            for tensor, ref in zip(results, self.outputs, strict=True):
+                tensor.store(values[ref], *index, count=count)
+
+        return finish
+
+    def _operand(self, k: Builder, i: int, kind: str | float, shape: Sequence[IntLike]) -> Any:
+        if kind == RANDOM:
+            words = k.tensor(f"e{i}", (2,), "i64")
+            return words[0], words[1]
+        if kind == SCALAR:
+            return k.tensor(f"e{i}", (1,))[0]
+        if isinstance(kind, float):
+            return kind
+        return k.tensor(f"e{i}", shape if kind == FULL else shape[-1:])
+
+    def _read(self, k: Builder, kind: Any, source: Any, index: Sequence[IntLike], lanes: int, count: IntLike | None) -> Any:
+        if kind == RANDOM:
+            return source
+        if kind == SCALAR or isinstance(kind, float):
+            return k.splat(source, lanes)
+        return source.vec(*(index if kind == FULL else index[-1:]), lanes=lanes, count=count)
+
+
+@dataclass(frozen=True)
+class Pointwise(Kernel):
+    """A chain over whole arrays, with NumPy's broadcasting.
+
+    dims: extents of all axes but the first, which is the argument `rows`; axes that no operand tells apart are merged.
+    varies: for each operand with memory of its own, whether it changes along each axis.
+    """
+
+    chain: Chain
+    dims: tuple[int, ...]
+    varies: tuple[tuple[bool, ...], ...] = field(default=())
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", *self.chain.arguments)
+
+    def build(self, k: Builder) -> None:
+        rows = k.int("rows")
+        if not self.dims:
+            self._flat(k, rows)
+        else:
+            self._rows(k, rows)
+
+    def _tensors(self, k: Builder, shape: tuple[IntLike, ...]) -> list[Any]:
+        """Operands with stride 0 along the axes on which they do not change."""
+        found = []
+        for i, (kind, varies) in enumerate(zip(self.chain.operands, self.varies, strict=True)):
+            if kind != FULL:
+                found.append(self.chain._operand(k, i, kind, shape))
+                continue
+            strides: list[IntLike] = []
+            step: IntLike = 1
+            for extent, moves in zip(reversed(shape), reversed(varies), strict=True):
+                strides.insert(0, step if moves else 0)
+                step = step * extent if moves else step
+            found.append(k.tensor(f"e{i}", shape, strides=strides))
+        return found
+
+    def _vector(self, k: Builder, shape: tuple[IntLike, ...], sources: list[Any], results: list[Tensor], index: tuple[IntLike, ...],
+                lanes: int, count: IntLike | None) -> None:
+        values: list[Any] = [None]
+        for kind, varies, source in zip(self.chain.operands, self.varies, sources, strict=True):
+            if kind == RANDOM:
+                values.append(source)
+            elif kind == FULL and varies[-1]:
+                values.append(source.vec(*index, lanes=lanes, count=count))
+            else:
+                values.append(k.splat(source[index] if kind == FULL else source, lanes))
+        at = Position(results[0].flat(index))
+        for op, refs in self.chain.steps:
+            values.append(EMIT[type(op)](k, op, at, *(values[r] for r in refs)))
+        for tensor, ref in zip(results, self.chain.outputs, strict=True):
+            tensor.store(values[ref], *index, count=count)
+
+    def _flat(self, k: Builder, rows: IntLike) -> None:
+        """One axis: every thread takes whole vectors; the last vector may be partly filled."""
+        shape = (rows,)
+        sources = self._tensors(k, shape)
+        results = [k.tensor(f"y{i}", shape) for i in range(len(self.chain.outputs))]
+        whole, lanes = rows // k.lanes, k.lanes
+        for i in k.share(whole):
+            self._vector(k, shape, sources, results, (i * lanes,), lanes, None)
+        rest = rows - whole * lanes
+        for _ in k.when(k.int_compare("eq", k.thread, 0)):
+            for _ in k.when(k.int_compare("gt", rest, 0)):
+                self._vector(k, shape, sources, results, (whole * lanes,), lanes, rest)
+
+    def _rows(self, k: Builder, rows: IntLike) -> None:
+        """Several axes: threads share all but the last one, which is covered by vectors."""
+        shape = (rows, *self.dims)
+        sources = self._tensors(k, shape)
+        results = [k.tensor(f"y{i}", shape) for i in range(len(self.chain.outputs))]
+        *middle, last = self.dims
+        inner = 1
+        for extent in middle:
+            inner *= extent
+        for task in k.share(rows * inner):
+            index: list[IntLike] = []
+            rest = task
+            for extent in reversed(middle):
+                index.insert(0, rest % extent)
+                rest = rest // extent
+            place = (rest, *index)
+            wide = k.lanes
+            for start in k.range(0, last - last % wide, wide):
+                self._vector(k, shape, sources, results, (*place, start), wide, None)
+            for start, lanes, count in k.blocks(last)[last // wide:]:
+                self._vector(k, shape, sources, results, (*place, start), lanes, count if count < lanes else None)

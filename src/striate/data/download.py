@@ -1,0 +1,90 @@
+"""Files of published datasets: found in a folder, or downloaded, verified and kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from striate.errors import DataError
+
+TIMEOUT = 20  # seconds without a byte
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file as its authors publish it: its name, md5 and the addresses that serve it; `hint` is another way to it."""
+
+    name: str
+    md5: str
+    mirrors: tuple[str, ...]
+    hint: str = ""
+
+
+def cache_folder() -> Path:
+    """Where downloads and generated data are kept: STRIATE_CACHE, or striate in the user's cache folder."""
+    if chosen := os.environ.get("STRIATE_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "striate"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "striate"
+
+
+def obtain(file: Published, folders: Sequence[Path]) -> Path:
+    """The file in one of the folders, packed (.gz) or not; else downloaded into the last of them."""
+    for folder in folders:
+        for name in (file.name, file.name.removesuffix(".gz")):
+            if (folder / name).is_file():
+                return folder / name
+    return fetch(file, folders[-1])
+
+
+def fetch(file: Published, folder: Path) -> Path:
+    """Download a file into `folder`; nothing is left there unless its md5 is right.
+
+    Raises DataError: no address serves the file, or what they serve has another md5.
+    """
+    from http.client import HTTPException
+
+    failures = []
+    for mirror in file.mirrors:
+        try:
+            return download(mirror + file.name, folder / file.name, file.md5)
+        except (OSError, HTTPException, DataError) as error:
+            failures.append(str(getattr(error, "reason", error)))
+    raise DataError(
+        f"{file.name} is not in {folder} and cannot be downloaded ({', '.join(failures)}); "
+        f"get it from {file.mirrors[0]}{file.name} and put it into that folder{file.hint}"
+    )
+
+
+def download(url: str, path: Path, md5: str) -> Path:
+    """Copy `url` to `path` if its md5 is right."""
+    from urllib.request import urlopen
+
+    digest = hashlib.md5(usedforsecurity=False)
+    with urlopen(url, timeout=TIMEOUT) as source, replacing(path) as temporary, temporary.open("wb") as target:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            target.write(block)
+        if digest.hexdigest() != md5:
+            raise DataError(f"md5 of {url} is {digest.hexdigest()}, want {md5}")
+    return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place if the block succeeds: nobody sees a half-written file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)

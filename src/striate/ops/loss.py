@@ -1,0 +1,120 @@
+"""Cross-entropy of class indices, as torch.nn.functional.cross_entropy.
+
+    z_c    = x_c - ln sum_j e^{x_j}                                                   log-softmax over the classes, axis 1
+    q_c    = weight_c * ((1 - smoothing) * [c = target] + smoothing / C)              0 where target = ignore_index
+    loss_i = - sum_c q_c * z_c
+    mean   = sum_i loss_i / sum_i weight_{target_i}        sum = sum_i loss_i         none = loss_i
+
+    dx_c   = (e^{z_c} * sum_j q_j - q_c) * dloss_i         mean: dloss_i = dloss / sum_i weight_{target_i}
+
+Sources: Bridle 1990; Szegedy et al., Rethinking the Inception architecture, arXiv:1512.00567, section 7 (smoothing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from striate.errors import ArgumentError, DataError, DtypeError, ShapeError
+from striate.ops.base import Array, Cost, Op, Spec, traffic, want_float
+from striate.ops.softmax import LogSoftmax
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+@dataclass(frozen=True)
+class Loss(Op):
+    """What cross-entropy and its gradient share."""
+
+    label_smoothing: float = 0.0
+    ignore_index: int = -100
+    reduction: str = "mean"
+
+    def __post_init__(self):
+        if not 0 <= self.label_smoothing <= 1:
+            raise ArgumentError(f"label_smoothing must be from 0 to 1, got {self.label_smoothing}")
+        if self.reduction not in REDUCTIONS:
+            raise ArgumentError(f"reduction must be one of {', '.join(REDUCTIONS)}, got '{self.reduction}'")
+
+    def loss_spec(self, logits: Spec, target: Spec, weight: Spec | None) -> Spec:
+        """The loss's shape, once the inputs fit."""
+        want_float(logits=logits, weight=weight)
+        if target.dtype not in ("int64", "int32", "uint8"):
+            raise DtypeError(f"target has dtype {target.dtype} but holds class indices", fix="convert it with astype('int64')")
+        if len(logits.shape) < 2 or target.shape != logits.shape[:1] + logits.shape[2:]:
+            raise ShapeError(f"logits {logits.shape} (N, C, ...) and target {target.shape} (N, ...) do not fit",
+                             fix="give one class index for each row of logits")
+        if weight is not None and weight.shape != logits.shape[1:2]:
+            raise ShapeError(f"weight {weight.shape} does not fit the {logits.shape[1]} classes of logits {logits.shape}",
+                             fix="give one weight a class")
+        return Spec(target.shape if self.reduction == "none" else (), logits.dtype)
+
+    def parts(self, logits: Array, target: Array, weight: Array | None) -> tuple[Array, Array, Array]:
+        """Log-probabilities z and target distribution q, both (N, C, ...), and what the sum is divided by."""
+        classes = logits.shape[1]
+        weight = np.ones(classes, logits.dtype) if weight is None else weight
+        check_target(target, classes, self.ignore_index)
+        counted = (target != self.ignore_index)[:, None]
+        hit = (np.arange(classes).reshape(-1, *(1,) * (target.ndim - 1)) == target[:, None]) & counted
+        column = weight.reshape(-1, *(1,) * (target.ndim - 1))
+        q = column * counted * ((1 - self.label_smoothing) * hit + self.label_smoothing / classes)
+        divisor = (column * hit).sum() if self.reduction == "mean" else 1
+        return LogSoftmax(1).reference(logits), q.astype(logits.dtype), np.asarray(divisor, logits.dtype)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """logits (N, C, ...), target class indices (N, ...), weight (C,) if any -> loss (), or (N, ...) unreduced.
+
+    A mean over no counted target is NaN, as in PyTorch.
+    """
+
+    name = "cross_entropy"
+    inputs = ("logits", "target", "weight")
+
+    def infer(self, logits: Spec, target: Spec, weight: Spec | None = None) -> Spec:
+        return self.loss_spec(logits, target, weight)
+
+    def reference(self, logits: Array, target: Array, weight: Array | None = None) -> Array:
+        z, q, divisor = self.parts(logits, target, weight)
+        loss = -(q * z).sum(1)
+        return loss if self.reduction == "none" else np.asarray(loss.sum()) / divisor
+
+    def gradient(self, g, x, y, dy):
+        rule = CrossEntropyGradient(self.label_smoothing, self.ignore_index, self.reduction)
+        return [g.apply(rule, dy[0], *x), *[None] * (len(x) - 1)]
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        return Cost(operations=6 * inputs[0].size, **traffic(inputs, outputs))
+
+
+@dataclass(frozen=True)
+class CrossEntropyGradient(Loss):
+    """dloss, logits, target and weight if any -> dlogits (N, C, ...)."""
+
+    name = "cross_entropy_gradient"
+    inputs = ("dloss", "logits", "target", "weight")
+
+    def infer(self, dloss: Spec, logits: Spec, target: Spec, weight: Spec | None = None) -> Spec:
+        loss = self.loss_spec(logits, target, weight)
+        if dloss.shape != loss.shape:
+            raise ShapeError(f"dloss has shape {dloss.shape}, the loss has {loss.shape}", fix="give it the loss's shape")
+        return logits
+
+    def reference(self, dloss: Array, logits: Array, target: Array, weight: Array | None = None) -> Array:
+        z, q, divisor = self.parts(logits, target, weight)
+        each = np.broadcast_to(dloss / divisor, target.shape)[:, None]
+        return (np.exp(z) * q.sum(1, keepdims=True) - q) * each
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        return Cost(operations=7 * inputs[1].size, **traffic(inputs, outputs))
+
+
+def check_target(target: Array, classes: int, ignore_index: int) -> None:
+    """Refuse labels outside 0 .. C - 1."""
+    wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
+    if wrong.size:
+        raise DataError(f"target {wrong[0]} is not one of the {classes} classes 0 to {classes - 1}; "
+                        f"use ignore_index={ignore_index} for elements that do not count")
