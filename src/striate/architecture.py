@@ -14,6 +14,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
+
+from striate import random
 from striate.errors import ModelFileError, StriateError
 from striate.nn.module import Module, Variable
 
@@ -25,7 +28,7 @@ def describe(net: Module) -> Description:
 
     >>> from striate import nn
     >>> describe(nn.Sequential(nn.ReLU()))
-    {'layer': 'Sequential', 'children': [['0', {'layer': 'ReLU', 'arguments': {}}]]}
+    {'layer': 'Sequential', 'children': [['0', {'layer': 'ReLU', 'arguments': {'inplace': False}}]]}
     """
     found = _describe(net)
     if found is not None and _rebuilds(found, net):
@@ -34,7 +37,18 @@ def describe(net: Module) -> Description:
 
 
 def rebuild(description: Description) -> Module:
-    """A network of this architecture, with weights of its own. Raises ModelFileError where striate cannot build it."""
+    """A network of this architecture, with any weights. Raises ModelFileError where striate cannot build it.
+
+    The package's random numbers go on as if nothing had been built.
+    """
+    state = random.generator().bit_generator.state
+    try:
+        return _rebuild(description)
+    finally:
+        random.generator().bit_generator.state = state
+
+
+def _rebuild(description: Description) -> Module:
     if "model" in description:
         from striate import models
 
@@ -49,7 +63,7 @@ def rebuild(description: Description) -> Module:
         return kind(**_tuples(description["arguments"]))
     net = kind()
     for name, child in description["children"]:
-        net.add_module(name, rebuild(child))
+        net.add_module(name, _rebuild(child))
     return net
 
 
@@ -85,11 +99,19 @@ def _rebuilds(description: Description, net: Module) -> bool:
         other = rebuild(description)
     except (StriateError, TypeError):
         return False
-    return repr(other) == repr(net) and _shapes(other) == _shapes(net)
+    return _layers(other) == _layers(net) and _shapes(other) == _shapes(net)
+
+
+def _layers(net: Module) -> list[tuple[str, str, str]]:
+    """Path, class and, of striate's own layers, arguments of every module."""
+    from striate import nn
+
+    own = {kind for name in nn.__all__ if isinstance(kind := getattr(nn, name), type)}
+    return [(path, type(m).__qualname__, str(_arguments(m)) if type(m) in own else "") for path, m in net.named_modules()]
 
 
 def _shapes(net: Module) -> dict[str, tuple[int, ...]]:
-    return {name: variable.shape for name, variable in net._state().items()}
+    return {name: np.shape(array) for name, array in net.state_dict().items()}
 
 
 def _tuples(value: Any) -> Any:

@@ -29,8 +29,8 @@ from striate.errors import ArgumentError, ModelFileError
 from striate.nn.module import Module
 
 FORMAT = 1
-MAGIC = {b"PK\x03\x04": "a zip archive, as torch.save writes it", b"\x80\x02": "a pickle", b"\x89PNG": "a PNG image",
-         b"\x89HDF": "an HDF5 file"}
+FOREIGN = {b"PK\x03\x04": "a zip archive, as torch.save writes it", b"\x80\x02": "a pickle", b"\x89PNG": "a PNG image",
+           b"\x89HDF": "an HDF5 file"}
 
 
 def save(net: Module, path: str | Path, metadata: dict[str, Any] | None = None) -> None:
@@ -56,37 +56,75 @@ def load(path: str | Path, net: Module | None = None) -> Module:
 
     Raises ModelFileError: the file is missing, truncated or of another kind; StateDictError: its weights do not fit.
     """
-    data = read(Path(path))
-    header = _header(data, path)
-    if net is None:
-        held = _held(header, path)
-        if "class" in held["architecture"]:
-            name = held["architecture"]["class"].rpartition(":")[2]
-            raise ModelFileError(f"{path} holds the weights of a class of your own, {held['architecture']['class']}; "
-                                 f"make an instance and give it: st.load(path, net={name}(...))")
-        net = rebuild(held["architecture"])
-    net.load_state_dict(_tensors(data, path))
+    header, data = read(Path(path))
+    net = _built(header, path) if net is None else net
+    try:
+        weights = read_tensors(data)
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ModelFileError(f"the weights in {path} cannot be read: {error}; the file is damaged, or of a newer format") from None
+    net.load_state_dict(weights)
     return net.eval()
 
 
 def load_metadata(path: str | Path) -> dict[str, Any]:
     """The metadata that `save` was given. Raises ModelFileError as `load` does."""
-    return _held(_header(read(Path(path), header_only=True), path), path)["metadata"]
+    return _held(read(Path(path), weights=False)[0], path)["metadata"]
 
 
 def version() -> str:
-    from striate import __version__
+    """Of this striate; empty where it is not known."""
+    import striate
 
-    return __version__
+    return getattr(striate, "__version__", "")
 
 
-# files
-def read(path: Path, header_only: bool = False) -> bytes:
-    """The bytes of a file, or of its header."""
+def _built(header: dict[str, Any], path: str | Path) -> Module:
+    architecture = _held(header, path)["architecture"]
+    if "class" not in architecture:
+        return rebuild(architecture)
+    name = architecture["class"].rpartition(":")[2]
+    raise ModelFileError(f"{path} holds the weights of {architecture['class']}, which your code has to build; "
+                         f"make an instance and give it: st.load(path, net={name}(...))")
+
+
+def _held(header: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """What `save` wrote into the header besides the weights."""
+    text = header.get("__metadata__", {}).get("striate")
+    if text is None:
+        raise ModelFileError(f"{path} has weights but was not written by striate, so the network is not known; "
+                             "build it and give it: st.load(path, net=net)")
+    held = json.loads(text)
+    if held["format"] > FORMAT:
+        raise ModelFileError(f"{path} has format {held['format']}, written by striate {held['striate']}, and this version reads "
+                             f"{FORMAT}; install a newer striate")
+    return held
+
+
+def _plain(item: Any) -> Any:
+    """NumPy's numbers and arrays, and sets of names, as JSON knows them."""
+    if isinstance(item, (np.ndarray, np.generic)):
+        return item.tolist()
+    raise TypeError(f"{type(item).__name__} is not data")
+
+
+def read(path: Path, weights: bool = True) -> tuple[dict[str, Any], bytes]:
+    """The header of a model file and, with `weights`, all of its bytes."""
     try:
         with path.open("rb") as file:
-            start = file.read(8)
-            return start + (file.read(int.from_bytes(start, "little")) if header_only and path.stat().st_size < 1 else file.read())
+            start, size = file.read(9), os.fstat(file.fileno()).st_size
+            length = int.from_bytes(start[:8], "little")
+            kind = next((kind for magic, kind in FOREIGN.items() if start.startswith(magic)), "")
+            if len(start) < 9 or kind or start[8:] != b"{":
+                raise ModelFileError(f"{path} is not a model file{f' but {kind}' if kind else ''}; "
+                                     "st.load reads what st.save wrote, and safetensors files")
+            _whole(path, 8 + length, size)
+            text = start[8:] + file.read(length - 1)
+            header = _parsed(text, path)
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+            _whole(path, 8 + length + max(ends, default=0), size)
+            return header, start[:8] + text + file.read() if weights else b""
+    except ModelFileError:
+        raise
     except FileNotFoundError:
         raise ModelFileError(f"there is no model file {path}; check the path") from None
     except IsADirectoryError:
@@ -95,10 +133,22 @@ def read(path: Path, header_only: bool = False) -> bytes:
         raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def _whole(path: Path, expected: int, found: int) -> None:
+    if found < expected:
+        raise ModelFileError(f"{path} is truncated: expected {expected:,} bytes, found {found:,}; copy or save it again")
+
+
+def _parsed(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ModelFileError(f"the header of {path} is damaged; copy or save the file again") from None
+
+
 def replace(path: Path, data: bytes) -> None:
-    """Put data in the place of a file: first beside it and safely on the disk, then renamed."""
+    """Put data in the place of a file: first beside it and safely on the disk, then renamed over it."""
     place = Path(os.path.realpath(path))
-    beside = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
+    beside = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
     try:
         with beside.open("xb") as file:
             file.write(data)
@@ -106,6 +156,7 @@ def replace(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(beside, place)
     except OSError as error:
-        raise ModelFileError(f"{path} could not be written: {error.strerror}; {_kept(place)}") from error
+        kept = "the file that was there is as it was" if place.is_file() else "check the folder and the space on the disk"
+        raise ModelFileError(f"{path} could not be written: {error.strerror}; {kept}") from error
     finally:
         beside.unlink(missing_ok=True)

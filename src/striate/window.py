@@ -36,7 +36,8 @@ class Window:
     def __post_init__(self):
         for name in ("size", "stride", "dilation"):
             if getattr(self, name) < 1:
-                raise ArgumentError(f"a window's {name} must be at least 1, got {getattr(self, name)}")
+                raise ArgumentError(f"a window's {name} must be at least 1, got {getattr(self, name)}; "
+                                    "use a positive whole number")
 
     @property
     def extent(self) -> int:
@@ -151,7 +152,8 @@ def pair(value: int | Sequence[int], name: str, rank: int = 2) -> tuple[int, ...
     except TypeError:
         values = ()
     if len(values) != rank:
-        raise ArgumentError(f"{name} must be one whole number or {rank} of them, got {value!r}")
+        several = f" or {rank} of them" if rank > 1 else ""
+        raise ArgumentError(f"{name} must be one whole number{several}, got {value!r}")
     return values
 
 
@@ -163,7 +165,7 @@ def pad_pairs(padding, name: str = "padding", rank: int = 2) -> tuple[tuple[int,
     """
     several = padding if isinstance(padding, Sequence) else ()
     if len(several) == rank and all(isinstance(p, Sequence) for p in several):
-        pairs = tuple(pair(both, name) for both in several)
+        pairs = tuple((low, high) for low, high in (pair(both, name) for both in several))
     elif len(several) == 2 * rank:
         flat = pair(several, name, 2 * rank)
         pairs = tuple(zip(flat[::2], flat[1::2]))

@@ -62,7 +62,11 @@ class Compose(Transform):
 
 
 class RandomCrop(Transform):
-    """Cut a window of `size` out of each image, after `padding` pixels of `fill` on every side."""
+    """Cut a window of `size` out of each image, after `padding` pixels of `fill` on every side.
+
+    >>> RandomCrop((24, 20), padding=2)(np.zeros((8, 3, 28, 28))).shape
+    (8, 3, 24, 20)
+    """
 
     def __init__(self, size: int | tuple[int, int], padding: int = 0, fill: float = 0.0):
         self.size, self.padding, self.fill = pair(size, "size"), padding, fill
@@ -83,7 +87,11 @@ class RandomCrop(Transform):
 
 
 class RandomHorizontalFlip(Transform):
-    """Swap left and right with probability `p`."""
+    """Swap left and right with probability `p`.
+
+    >>> RandomHorizontalFlip(p=1.0)(np.array([[[1.0, 2.0, 3.0]]]))
+    array([[[3., 2., 1.]]], dtype=float32)
+    """
 
     def __init__(self, p: float = 0.5):
         self.p = probability(p)
@@ -115,7 +123,7 @@ class RandomRotation(Transform):
         down, right = ((rows - top)[:, None], (columns - left)[:, None])  # weights of the pixels below and to the right
         above = pixels(x, top, left) * (1 - right) + pixels(x, top, left + 1) * right
         below = pixels(x, top + 1, left) * (1 - right) + pixels(x, top + 1, left + 1) * right
-        return (above * (1 - down) + below * down).astype(np.float32)
+        return above * (1 - down) + below * down
 
 
 class RandomErasing(Transform):
@@ -239,9 +247,11 @@ def inside(n: int, start: np.ndarray, length: np.ndarray) -> np.ndarray:
 def turned_grid(size: tuple[int, ...], angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the inner pixels of images turned by `angle` (radians, [N]) come from: rows and columns [N, H-2, W-2]."""
     H, W = size
-    y, x = np.meshgrid(np.arange(1, H - 1) - (H - 1) / 2, np.arange(1, W - 1) - (W - 1) / 2, indexing="ij")
-    cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
-    return cos * y + sin * x + (H - 1) / 2, cos * x - sin * y + (W - 1) / 2
+    middle_y, middle_x = (H - 1) / 2, (W - 1) / 2
+    y = np.arange(1 - middle_y, middle_y, dtype=np.float32)[:, None]
+    x = np.arange(1 - middle_x, middle_x, dtype=np.float32)
+    cos, sin = (f(angle).astype(np.float32)[:, None, None] for f in (np.cos, np.sin))
+    return (cos * y + middle_y) + sin * x, (middle_x - sin * y) + cos * x
 
 
 def pixels(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -32,6 +32,14 @@ class ImageFolder(Dataset):
     raises; "later" saves the time and raises when such a file is read.
 
     Raises DataError: no such folder, no classes, a class without images, broken files.
+
+    >>> import os, tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     os.mkdir(f"{root}/cat")
+    ...     Image.new("RGB", (80, 60)).save(f"{root}/cat/1.jpg")
+    ...     ImageFolder(root, size=(30, 40))[0][0].shape
+    (3, 30, 40)
     """
 
     def __init__(

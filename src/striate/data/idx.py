@@ -104,6 +104,13 @@ def read_idx(path: str | Path) -> np.ndarray:
     """The array in an IDX file, packed by gzip (.gz) or not.
 
     Raises DataError: a missing file, another format, too few or too many bytes.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels-idx1-ubyte")
+    ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     read_idx(path)
+    array([7, 2, 1], dtype=uint8)
     """
     data = read_bytes(Path(path))
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in DTYPES:

@@ -137,7 +137,7 @@ def _operator(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in ("add", "sub", "mul", "truediv", "radd", "rsub", "rmul", "rtruediv", "neg", "pow", "getitem"):
+for _name in ("add", "sub", "mul", "truediv", "radd", "rsub", "rmul", "rtruediv", "neg", "pow", "getitem", "iter", "len"):
     setattr(Variable, f"__{_name}__", _operator(f"__{_name}__"))
 
 
@@ -381,17 +381,17 @@ class Module:
 
     def __repr__(self) -> str:
         children = [(name, repr(m)) for name, m in self._modules.items()]
-        return _tree(type(self).__name__, self.extra_repr(), children)
+        return tree(type(self).__name__, self.extra_repr(), children)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: compiled programs stay behind."""
         return {**self.__dict__, "_programs": {}}
 
 
-def _tree(head: str, extra: str, children: list[tuple[str, str]]) -> str:
+def tree(head: str, extra: str, children: list[tuple[str, str]]) -> str:
     """A module and its children as PyTorch prints them.
 
-    >>> print(_tree("Net", "", [("0", "ReLU()")]))
+    >>> print(tree("Net", "", [("0", "ReLU()")]))
     Net(
       (0): ReLU()
     )
@@ -400,7 +400,8 @@ def _tree(head: str, extra: str, children: list[tuple[str, str]]) -> str:
     lines += [f"({name}): {text}" for name, text in children]
     if not children:
         return f"{head}({extra})"
-    return f"{head}(\n" + "\n".join(lines).replace("\n", "\n  ").join(["  ", "\n)"])
+    body = "\n".join(lines).replace("\n", "\n  ")
+    return f"{head}(\n  {body}\n)"
 
 
 def _leaves(args: Any) -> Iterator[Any]:

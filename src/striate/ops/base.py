@@ -76,7 +76,7 @@ class Op:
         """The oracle: a few lines of NumPy that read like the equation, in float32 or float64."""
         raise NotImplementedError
 
-    def gradient(self, g: Graph, x: Sequence[Value], y: Sequence[Value], dy: Sequence[Value]) -> Sequence[Value | None]:
+    def gradient(self, g: Graph, x: Sequence[Value], y: Sequence[Value], dy: Sequence[Any]) -> Sequence[Value | None]:
         """Gradients of the inputs as graph nodes, out of arithmetic on values and `g.apply(op, *values)`.
 
         One entry for each input, None where it has no gradient; entries of dy are None for outputs that nothing reads.
@@ -161,5 +161,5 @@ def reduce_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     """
     if axes is None:
         return tuple(range(rank))
-    given = (axes,) if hasattr(axes, "__index__") else tuple(axes)  # type: ignore[arg-type]
+    given = tuple(axes) if isinstance(axes, Sequence) else (axes,)
     return tuple(sorted({axis(a, rank) for a in given}))

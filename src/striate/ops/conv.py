@@ -40,7 +40,8 @@ class Conv2d(Op):
         want_rank(weight, 4, "K, C/G, R, S", "weight")
         check_channels(x.shape[1], weight.shape, self.groups)
         if weight.shape[2:] != tuple(w.size for w in self.window):
-            raise ShapeError(f"weight {weight.shape} does not fit the window {show(self.window)}", fix="give it the window's size")
+            raise ShapeError(f"weight {weight.shape} does not fit the window {show(self.window)}",
+                             fix="give its last two axes the window's size")
         if bias is not None and bias.shape != weight.shape[:1]:
             raise ShapeError(f"bias {bias.shape} does not fit the weight {weight.shape}", fix=f"use shape {weight.shape[:1]}")
         return Spec((x.shape[0], weight.shape[0], *out_size(self.window, x.shape[2:])), x.dtype)

@@ -73,6 +73,7 @@ def counting(shape: tuple[int, ...]) -> Array:
     return count.reshape(n, h, w, c).transpose(0, 3, 1, 2)
 
 
+@np.errstate(over="ignore")  # sums are modulo 2^32
 def threefry2x32(key: tuple[int, int], first: Array, second: Array) -> tuple[Array, Array]:
     """Two random words for each counter (first, second), all uint32: 20 rounds of add, rotate, xor; a key every 4."""
     keys = [np.uint32(k) for k in (*key, key[0] ^ key[1] ^ PARITY)]

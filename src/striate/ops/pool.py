@@ -231,7 +231,7 @@ def pooled(x: Spec, window: Window2d) -> Spec:
     return Spec((*x.shape[:2], *sizes), x.dtype)
 
 
-def adapted(x: Spec, output_size: tuple[int, int]) -> Spec:
+def adapted(x: Spec, output_size: tuple[int, ...]) -> Spec:
     """The output of adaptive pooling."""
     want_float(x=x)
     want_rank(x, 4, "N, C, H, W")

@@ -87,7 +87,8 @@ class Concat(Movement):
         first = x[0].shape
         axis(self.axis, len(first))
         for i, other in enumerate(x):
-            if len(other.shape) != len(first) or any(m != n for j, (m, n) in enumerate(zip(first, other.shape)) if j != self.axis):
+            rest = [(*v[: self.axis], *v[self.axis + 1 :]) for v in (first, other.shape)]
+            if len(other.shape) != len(first) or rest[0] != rest[1]:
                 raise ShapeError(f"input {i} has shape {other.shape} and input 0 has {first}: they differ outside axis "
                                  f"{self.axis}", fix="make all other sizes equal")
             if other.dtype != x[0].dtype:
@@ -141,6 +142,9 @@ class SliceGradient(Movement):
     linear_in = ("dy",)
 
     def infer(self, dy: Spec) -> Spec:
+        part = tuple(len(range(*axis)) for axis in zip(self.starts, self.stops, self.steps))
+        if dy.shape != part:
+            raise ShapeError(f"dy {dy.shape} does not fit the slice {part} of {self.shape}", fix="give it the slice's shape")
         return Spec(self.shape, dy.dtype)
 
     def reference(self, dy: Array) -> Array:

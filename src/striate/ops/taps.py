@@ -29,7 +29,7 @@ def taps(x: Array, window: Window2d, value: float = 0.0) -> Array:
     return grid[:, :, :rows, :columns]
 
 
-def untaps(t: Array, window: Window2d, size: tuple[int, int]) -> Array:
+def untaps(t: Array, window: Window2d, size: tuple[int, ...]) -> Array:
     """The transpose of `taps`: every tap is added to the pixel that it reads, padding is dropped."""
     n, c, p, q, _, _ = t.shape
     height, width = window

@@ -95,10 +95,12 @@ class StepLR(LRScheduler):
     >>> from striate import optim
     >>> optimizer = optim.SGD(lr=0.8)
     >>> schedule = StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> rates = []
     >>> for epoch in range(5):
-    ...     print(optimizer.param_groups[0]["lr"], end=" ")
+    ...     rates += schedule.get_last_lr()
     ...     schedule.step()
-    0.8 0.8 0.4 0.4 0.2 
+    >>> rates
+    [0.8, 0.8, 0.4, 0.4, 0.2]
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1):

@@ -30,11 +30,9 @@ def check_labels(y: np.ndarray, output: tuple[int, ...], ignore_index: int, plac
         wrong = ((y < 0) | (y >= output[1])) & (y != ignore_index)
         if wrong.any():
             index, value = _first(y, wrong)
+            mend = f"{value + 1} outputs" if value >= 0 else f"labels from 0 up, or {ignore_index} for items that do not count"
             raise DataError(f"{place}: the label y{index} is {value}, but the network's output {output} has {output[1]} classes, "
-                            f"0 ... {output[1] - 1}; mend the label or give the network {value + 1} outputs"
-                            if value >= 0 else
-                            f"{place}: the label y{index} is {value}, but labels count classes from 0 to {output[1] - 1}; "
-                            f"mend it, or use {ignore_index} for an item that the loss shall ignore")
+                            f"0 ... {output[1] - 1}; mend the label or give the network {mend}")
 
 
 def _first(y: np.ndarray, wrong: np.ndarray) -> tuple[str, float]:

@@ -19,9 +19,9 @@ class History:
     >>> history["loss"]
     [0.5, 0.25]
     >>> print(history)
-    epoch  loss    accuracy
-    1      0.5000  0.8000  
-    2      0.2500  0.9000  
+    epoch    loss  accuracy
+        1  0.5000    0.8000
+        2  0.2500    0.9000
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class History:
     def __str__(self) -> str:
         rows = [self.names, *([show(name, record.get(name)) for name in self.names] for record in self.records)]
         widths = [max(map(len, column)) for column in zip(*rows)]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows)
+        return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in rows)
 
     def __repr__(self) -> str:
         return f"History({len(self)} epochs, {self.stopped or 'running'})"

@@ -1,0 +1,88 @@
+"""`striate predict`: what a trained network sees in images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+  striate predict fashion-mnist.safetensors shoe.png shirt.jpg
+
+  striate predict captcha.safetensors captchas/*.png
+
+  striate predict photos.safetensors cat.jpg --top 3
+"""
+BATCH = 64
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model file that `striate train` wrote.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE...")],
+    top: Annotated[int, typer.Option(min=1, help="How many labels to show for each image.")] = 1,
+) -> None:
+    """Name what is on images: a label with its probability, or the text of captchas.
+
+    Images are scaled to the size that the network was trained on.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from striate.errors import ModelFileError
+    from striate.save import load, load_metadata
+
+    net, told = load(model), load_metadata(model)
+    if "input_shape" not in told or not ("classes" in told or "alphabet" in told):
+        raise ModelFileError(f"{model} does not say what its inputs and outputs are; st.save(net, path, metadata=...) with "
+                             "input_shape and classes does, as `striate train` writes them")
+    table = Table("image", "text" if "alphabet" in told else "label", show_edge=False)
+    table.add_column("probability", justify="right")
+    for path, guesses in zip(images, answers(net, told, images, top)):
+        for number, (label, probability) in enumerate(guesses):
+            table.add_row("" if number else str(path), label, f"{probability:.1%}")
+    console = Console()
+    console.print(table, soft_wrap=not console.is_terminal)
+
+
+def answers(net: Any, told: dict[str, Any], images: list[Path], top: int) -> list[list[tuple[str, float]]]:
+    """For each image its best labels with their probabilities."""
+    found = []
+    for start in range(0, len(images), BATCH):
+        scores = probabilities(net(prepared(told, images[start : start + BATCH])))
+        found += [text(told, p) if "alphabet" in told else labels(told["classes"], p, top) for p in scores]
+    return found
+
+
+def prepared(told: dict[str, Any], images: list[Path]) -> np.ndarray:
+    """The images as the network was trained on them: (N, C, H, W)."""
+    import numpy as np
+
+    from striate.data import Normalize, read_image
+
+    channels, height, width = told["input_shape"]
+    x = np.stack([read_image(path, (height, width), grey=channels == 1) for path in images])
+    return np.ascontiguousarray(Normalize(told["mean"], told["std"])(x)) if "mean" in told else x / np.float32(255)
+
+
+def probabilities(scores: np.ndarray) -> np.ndarray:
+    """Softmax over the classes, axis 1."""
+    import numpy as np
+
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def labels(classes: list[str], probability: np.ndarray, top: int) -> list[tuple[str, float]]:
+    """The most probable classes of (C,)."""
+    return [(classes[k], float(probability[k])) for k in probability.argsort()[::-1][:top]]
+
+
+def text(told: dict[str, Any], probability: np.ndarray) -> list[tuple[str, float]]:
+    """The most probable text of (C, L), with the product of its characters' probabilities."""
+    return [("".join(told["alphabet"][k] for k in probability.argmax(axis=0)), float(probability.max(axis=0).prod()))]

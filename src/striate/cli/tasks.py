@@ -1,0 +1,182 @@
+"""What can be learnt: captchas, published datasets, and folders of labelled images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from striate.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from striate.data import Dataset, Transform
+
+Numbers = tuple[float, ...]
+MEMORY = 2**31
+"""Bytes of images that are kept decoded; larger folders are read again in every epoch."""
+SPLITS = ("train", "val", "valid", "validation", "test")
+VALIDATION = 5000
+"""Captchas, and images of a published training set, that judge the training."""
+
+
+@dataclass
+class Task:
+    """Datasets, how their images are prepared, and the model that is used unless another is asked for."""
+
+    name: str
+    train: Dataset
+    validation: Dataset
+    test: Dataset | None
+    shape: tuple[int, ...]
+    """Of one image as the network gets it: (C, H, W)."""
+    mean: Numbers
+    std: Numbers
+    model: str
+    arguments: dict[str, Any]
+    """What the model may want to know; each takes what it has arguments for."""
+    labels: dict[str, Any]
+    """What its outputs stand for: "classes", or "alphabet" and "length"."""
+    augmentation: list[Transform]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What `striate predict` needs besides the network."""
+        return {"data": self.name, "input_shape": self.shape, "mean": self.mean, "std": self.std, **self.labels}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published dataset: its function in striate.data, the mean and deviation of its pixels, and what suits it."""
+
+    function: str
+    shape: tuple[int, ...]
+    mean: Numbers
+    std: Numbers
+    model: str
+    flip: bool
+
+
+PUBLISHED = {
+    "mnist": Published("mnist", (1, 28, 28), (0.1307,), (0.3081,), "lenet", False),
+    "fashion-mnist": Published("fashion_mnist", (1, 28, 28), (0.2860,), (0.3530,), "small_cnn", True),
+    "cifar10": Published("cifar10", (3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), "small_cnn", True),
+}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user may ask of the data."""
+
+    seed: int = 0
+    limit: int | None = None
+    size: tuple[int, int] | None = None
+    grey: bool = False
+    alphabet: str = "0123456789"
+    length: int = 4
+
+
+def open_task(data: str, wishes: Wishes) -> Task:
+    """The task of a name or of a folder. Raises ArgumentError for what is neither, DataError for data that is broken."""
+    if data == "captcha":
+        return captcha(wishes)
+    if data in PUBLISHED:
+        return published(data, PUBLISHED[data], wishes)
+    if Path(data).is_dir():
+        return folder(Path(data), wishes)
+    raise ArgumentError(f"there is no folder '{data}'; give captcha, {', '.join(PUBLISHED)}, or a folder with one folder "
+                        "of images for each class")
+
+
+def captcha(wishes: Wishes) -> Task:
+    from striate.data import CaptchaDataset
+
+    def drawn(count: int, part: int) -> CaptchaDataset:
+        return CaptchaDataset(count, wishes.alphabet, wishes.length, size=wishes.size, grey=wishes.grey,
+                              seed=3 * wishes.seed + part)
+
+    count = wishes.limit or 20_000
+    held = min(VALIDATION, max(1, count // 10))
+    parts = [drawn(n, part) for part, n in enumerate((count, held, held))]
+    train, validation, test = (part.materialise() for part in parts)
+    shape = parts[0].shape
+    return Task("captcha", train, validation, test, shape, (0.5,) * shape[0], (0.25,) * shape[0], "captcha",
+                {"alphabet": wishes.alphabet, "length": wishes.length, "in_channels": shape[0]},
+                {"alphabet": wishes.alphabet, "length": wishes.length}, [])
+
+
+def published(name: str, source: Published, wishes: Wishes) -> Task:
+    from striate import data
+
+    both: Any = getattr(data, source.function)(train=True)
+    test = getattr(data, source.function)(train=False)
+    held = min(VALIDATION, len(both) // 10)
+    train, validation = data.random_split(both, [len(both) - held, held], seed=wishes.seed)
+    channels, height, width = source.shape
+    shape = (channels, *(wishes.size or (height, width)))
+    return Task(name, limited(train, wishes), validation, test, shape, source.mean, source.std, source.model,
+                {"num_classes": len(both.classes), "in_channels": channels}, {"classes": list(both.classes)},
+                augmentation(shape, source.flip))
+
+
+def folder(path: Path, wishes: Wishes) -> Task:
+    """A folder of classes, or of train/ and val/ (and test/) with the classes inside."""
+    from striate.data import random_split
+
+    size = wishes.size or (28, 28)
+    parts = {name: images(path / name, size, wishes.grey) for name in SPLITS if (path / name).is_dir()}
+    if "train" not in parts:
+        parts = {"train": images(path, size, wishes.grey)}
+    test, train = parts.pop("test", None), parts.pop("train")
+    classes = list(train.classes)
+    for name, part in parts.items():
+        if list(part.classes) != classes:
+            raise ArgumentError(f"{path / name} has the classes {list(part.classes)} but {path / 'train'} has {classes}; "
+                                "give both the same folders")
+    validation = next(iter(parts.values()), None)
+    if validation is None:
+        train, validation = random_split(train, [0.8, 0.2], seed=wishes.seed)
+    channels = 1 if wishes.grey else 3
+    return Task(path.resolve().name, limited(train, wishes), validation, test, (channels, *size), (0.5,) * channels,
+                (0.25,) * channels, "small_cnn", {"num_classes": len(classes), "in_channels": channels},
+                {"classes": classes}, augmentation((channels, *size), True))
+
+
+def images(path: Path, size: tuple[int, int], grey: bool) -> Any:
+    """The images of a folder, decoded once where they fit into memory."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+
+    from striate.data import ArrayDataset, ImageFolder, read_image
+
+    found = ImageFolder(path, size=size, grey=grey)
+    if len(found) * size[0] * size[1] * (1 if grey else 3) > MEMORY:
+        return found
+    with ThreadPoolExecutor() as threads:
+        x = np.stack(list(threads.map(lambda sample: read_image(sample[0], size, grey), found.samples)))
+    return ArrayDataset(x, [label for _, label in found.samples], classes=found.classes)
+
+
+def limited(train: Any, wishes: Wishes) -> Any:
+    """The first items of a training set, as many as are wished for."""
+    from striate.data import Subset
+
+    return train if wishes.limit is None else Subset(train, range(min(wishes.limit, len(train))))
+
+
+def augmentation(shape: tuple[int, ...], flip: bool) -> list[Transform]:
+    """Shift by an eighth of the size, and mirror where that leaves the label true."""
+    from striate.data import RandomCrop, RandomHorizontalFlip
+
+    crop = RandomCrop((shape[1], shape[2]), padding=max(shape[1:]) // 8)
+    return [crop, RandomHorizontalFlip()] if flip else [crop]
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """(height, width) of `64` or `60x160`."""
+    numbers = None if text is None else text.lower().split("x")
+    if numbers is None:
+        return None
+    if len(numbers) > 2 or not all(n.isdigit() and int(n) > 0 for n in numbers):
+        raise ArgumentError(f"a size is a number of pixels, such as 64, or HEIGHTxWIDTH, such as 60x160; got '{text}'")
+    return int(numbers[0]), int(numbers[-1])

@@ -1,0 +1,139 @@
+"""Machine code of kernels: compiled once, kept on disk, loaded when wanted.
+
+An entry's key is everything that the code depends on: the kernel's specification, the machine, llvmlite's version, and the
+sources of the kernel language and the kernels. An entry carries its own checksum; a broken one is compiled again. Files are
+written under another name and then renamed, so several processes may share the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from striate.cpu.kernels.base import Kernel
+from striate.kernel.emit import Emit
+from striate.kernel.machine import Machine
+
+MAGIC = b"striate1"
+SOURCES = ("kernel", "cpu/kernels")
+
+
+def folder() -> Path:
+    """Where object code is kept: STRIATE_CACHE, or the user's cache folder."""
+    root = os.environ.get("STRIATE_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "striate")
+    return Path(root) / "kernels"
+
+
+@cache
+def _sources() -> str:
+    """A digest of the code that writes kernels, and of the compiler's version."""
+    import llvmlite
+
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256(llvmlite.__version__.encode())
+    for place in SOURCES:
+        for path in sorted((package / place).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def key_of(kernel: Kernel, machine: Machine) -> str:
+    """The name of a kernel's entry and of its function."""
+    return "k" + hashlib.sha256(f"{kernel!r}|{machine!r}|{_sources()}".encode()).hexdigest()[:40]
+
+
+def source_of(kernel: Kernel, machine: Machine, name: str = "kernel") -> str:
+    """A kernel's LLVM IR."""
+    k = Emit(machine, kernel.arguments, name)
+    kernel.build(k)
+    return k.text()
+
+
+def _read(path: Path) -> bytes | None:
+    """An entry's object code; None where there is none, or a broken one."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    code = data[len(MAGIC) + 32:]
+    return code if data[: len(MAGIC)] == MAGIC and hashlib.sha256(code).digest() == data[len(MAGIC): len(MAGIC) + 32] else None
+
+
+_warned: set[str] = set()
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Keep an entry; a folder that cannot be written costs only the time to compile again."""
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new")
+        with os.fdopen(handle, "wb") as file:
+            file.write(MAGIC + hashlib.sha256(code).digest() + code)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        if str(path.parent) not in _warned:
+            _warned.add(str(path.parent))
+            warnings.warn(f"the kernel cache {path.parent} cannot be written ({error.strerror}), so kernels are compiled again in "
+                          "every process; set STRIATE_CACHE to a folder that can", RuntimeWarning, stacklevel=2)
+
+
+class Library:
+    """The kernels that this process has loaded: specification -> address of its function."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[tuple[Kernel, Machine], int] = {}
+        self.compiled = 0
+        """Kernels that were compiled rather than found on disk."""
+        self._jit: Any = None
+        self._trackers: list[Any] = []
+
+    def load(self, kernels: Sequence[Kernel], machine: Machine) -> list[int]:
+        """Addresses of the kernels; what is not known is compiled, on two threads, and kept."""
+        missing = [k for k in dict.fromkeys(kernels) if (k, machine) not in self.addresses]
+        if missing:
+            keys = [key_of(k, machine) for k in missing]
+            paths = [folder() / f"{key}.o" for key in keys]
+            codes: list[bytes | None] = [_read(path) for path in paths]
+            wanted = [i for i, code in enumerate(codes) if code is None]
+            texts = {i: source_of(missing[i], machine, keys[i]) for i in wanted}
+            for i, code in zip(wanted, _compile([texts[i] for i in wanted], machine), strict=True):
+                codes[i] = code
+                _write(paths[i], code)
+            self.compiled += len(wanted)
+            for kernel, key, address in zip(missing, keys, self._link(keys, codes, machine), strict=True):
+                self.addresses[kernel, machine] = address
+        return [self.addresses[k, machine] for k in kernels]
+
+    def _link(self, keys: Sequence[str], codes: Sequence[bytes | None], machine: Machine) -> list[int]:
+        import llvmlite.binding as llvm
+
+        from striate.kernel.compile import target_machine
+
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(machine))
+        for code in codes:
+            engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        self._trackers.append(engine)
+        return [engine.get_function_address(key) for key in keys]
+
+
+def _compile(texts: Sequence[str], machine: Machine) -> list[bytes]:
+    from striate.kernel.compile import object_code
+
+    if len(texts) < 2:
+        return [object_code(text, machine) for text in texts]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda text: object_code(text, machine), texts))
+
+
+library = Library()

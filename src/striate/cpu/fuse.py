@@ -1,0 +1,130 @@
+"""Which nodes become one kernel.
+
+A group is an anchor (a convolution, a pooling, ...) with the elementwise nodes that follow it, or elementwise nodes alone.
+A node joins the latest group among the makers of its inputs, when all its other inputs are ready before that group: then
+one pass computes it while its input is still in a register. Values that somebody outside reads are stored as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from striate import ops
+from striate.cpu.kernels.pointwise import EMIT
+from striate.cpu.layout import canonical, channels_last
+from striate.graph import Graph, Node, Value
+
+ANCHORS = (ops.Conv2d, ops.Conv2dInputGradient, ops.Linear, ops.LinearInputGradient, ops.MaxPool2d, ops.MaxPool2dGradient,
+           ops.AvgPool2d, ops.AvgPool2dGradient, ops.AdaptiveAvgPool2d, ops.AdaptiveAvgPool2dGradient, ops.AdaptiveMaxPool2d,
+           ops.AdaptiveMaxPool2dGradient, ops.BatchNorm, ops.BatchNormGradient)
+"""Operators whose kernels end in a chain."""
+
+
+@dataclass
+class Group:
+    """Nodes that run as one kernel: an anchor or none, then elementwise nodes in order."""
+
+    anchor: Node | None
+    chain: list[Node] = field(default_factory=list)
+    stored: list[Value] = field(default_factory=list)
+    """Values of the chain (or the anchor's first output) that are read outside of the group."""
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [*([self.anchor] if self.anchor else []), *self.chain]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.nodes[0].output.shape
+
+
+def channel_axis(node: Node) -> int:
+    """The axis along which an anchor's kernel keeps its lanes."""
+    return len(node.output.shape) - 1 if isinstance(node.op, (ops.Linear, ops.LinearInputGradient)) else 1
+
+
+def fuse(graph: Graph) -> list[Group]:
+    """The graph's nodes as groups, in an order in which they can run."""
+    groups: list[Group] = []
+    maker: dict[Value, int] = {}
+    for node in graph.nodes:
+        index = _home(node, groups, maker) if type(node.op) in EMIT else None
+        if index is None:
+            elementwise = type(node.op) in EMIT
+            groups.append(Group(None if elementwise else node, [node] if elementwise else []))
+            index = len(groups) - 1
+        else:
+            groups[index].chain.append(node)
+        maker.update(dict.fromkeys(node.outputs, index))
+    _note_stored(graph, groups, maker)
+    return groups
+
+
+def _home(node: Node, groups: list[Group], maker: dict[Value, int]) -> int | None:
+    """The group that an elementwise node joins."""
+    made = [(maker[v], v) for v in node.inputs if v in maker]
+    if not made:
+        return None
+    index, value = max(made, key=lambda item: item[0])
+    group = groups[index]
+    if node.output.shape != group.shape or not _accepts(group, node, value):
+        return None
+    return index
+
+
+def _accepts(group: Group, node: Node, value: Value) -> bool:
+    inner = {v for n in group.nodes for v in n.outputs}
+    if group.anchor is None:
+        return not (isinstance(node.op, ops.Dropout) and any(len(v.shape) != len(group.shape) for v in node.inputs[:1]))
+    if not isinstance(group.anchor.op, ANCHORS) or any(v in group.anchor.outputs[1:] for v in node.inputs):
+        return False
+    if isinstance(node.op, ops.Dropout) and canonical(group.shape) != channels_last(group.shape):
+        return False
+    return all(v in inner or _operand_fits(group, v) for v in node.inputs)
+
+
+def _operand_fits(group: Group, value: Value) -> bool:
+    """An anchor's chain reads whole arrays, one number a channel, or one number."""
+    shape, full = value.shape, group.shape
+    if value.dtype == "int64":
+        return True  # the random state
+    if shape == full or value.spec.size == 1:
+        return True
+    aligned = (1,) * (len(full) - len(shape)) + shape
+    axis = channel_axis(group.anchor) if group.anchor else 1
+    return all(n == 1 or i == axis for i, n in enumerate(aligned)) and aligned[axis] == full[axis]
+
+
+def _note_stored(graph: Graph, groups: list[Group], maker: dict[Value, int]) -> None:
+    outside = set(graph.outputs) | set(graph.updates.values())
+    for index, group in enumerate(groups):
+        for node in group.nodes:
+            outside.update(v for v in node.inputs if maker.get(v) != index)
+    for group in groups:
+        heads = [group.anchor.output] if group.anchor else []
+        made = heads + [v for n in group.chain for v in n.outputs]
+        group.stored = [v for v in made if v in outside]
+
+
+def simplify(graph: Graph) -> Graph:
+    """Rewrites that help fusion: batch norm with fixed statistics becomes a product and a sum by channel."""
+    nodes, graph.nodes = graph.nodes, []
+    renamed: dict[Value, Value] = {}
+    for node in nodes:
+        node.inputs = tuple(renamed.get(v, v) for v in node.inputs)
+        if isinstance(node.op, ops.BatchNormInference):
+            with graph.at(node):
+                renamed[node.output] = _scale_and_shift(graph, node)
+        else:
+            graph.nodes.append(node)
+    graph.outputs = [renamed.get(v, v) for v in graph.outputs]
+    graph.updates = {old: renamed.get(new, new) for old, new in graph.updates.items()}
+    return graph
+
+
+def _scale_and_shift(graph: Graph, node: Node) -> Value:
+    x, weight, bias, mean, variance = node.inputs
+    scale = weight * (variance + node.op.eps) ** -0.5
+    shift = bias - mean * scale
+    shape = (x.shape[1], *(1,) * (x.ndim - 2))
+    return x * scale.reshape(shape) + shift.reshape(shape)

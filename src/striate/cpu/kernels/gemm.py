@@ -1,0 +1,154 @@
+"""Matrix product with packed weights: linear layers, and 1x1 convolutions with stride 1.
+
+    y[m, k] = chain( sum_c x[m, c] * w[c, k] )            M rows (a batch, or pixels)   C/K channels in/out
+
+Layouts   x (M, C)   w (K/lanes, C, lanes) packed, zero past K   y (M, K)
+Registers `pixels` rows x `vectors` accumulators + `vectors` weights + 1 broadcast
+Rows that are left over: the last tile starts earlier and computes some rows twice; fewer rows than a tile go one by one.
+
+Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008, section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.pointwise import Chain
+from striate.kernel.language import Builder, IntLike, Tensor
+
+
+@dataclass(frozen=True)
+class Gemm(Kernel):
+    """Sizes and choices of one product; `block` rows of tiles are worked through for all columns before the next."""
+
+    C: int
+    K: int
+    lanes: int = 16
+    pixels: int = 7
+    vectors: int = 2
+    block: int = 8
+    chain: Chain = Chain()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("M", "x", "w", *self.chain.arguments)
+
+    def build(self, k: Builder) -> None:
+        M = k.int("M")
+        blocks = -(-self.K // self.lanes)
+        x, w = k.tensor("x", (M, self.C)), k.tensor("w", (blocks, self.C, self.lanes))
+        finish = self.chain.bind(k, (M, self.K))
+        tiles = (M + (self.pixels - 1)) // self.pixels
+        rows = (tiles + (self.block - 1)) // self.block
+        columns = self.column_groups(blocks)
+
+        def tile(m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool) -> None:
+            self.tile(k, x, w, finish, m, pixels, kb, vectors, ragged)
+
+        for _ in k.when(k.int_compare("ge", M, self.pixels)):
+            for first, count, vectors, ragged in columns:
+                for task in k.share(rows * count):
+                    start = (task // count) * self.block
+                    for t in k.range(start, k.min(start + self.block, tiles)):
+                        tile(k.min(t * self.pixels, M - self.pixels), self.pixels, (task % count) * vectors + first, vectors, ragged)
+        for _ in k.when(k.int_compare("lt", M, self.pixels)):
+            for first, count, vectors, ragged in columns:
+                for task in k.share(count):
+                    for m in k.range(M):
+                        tile(m, 1, task * vectors + first, vectors, ragged)
+
+    def column_groups(self, blocks: int) -> list[tuple[int, int, int, bool]]:
+        """(first block, groups, blocks in a group, whether the last vector is partly filled)."""
+        ragged = self.K % self.lanes != 0
+        whole, rest = divmod(blocks - (1 if ragged else 0), self.vectors)
+        groups = [(0, whole, self.vectors, False)] if whole else []
+        tail = rest + (1 if ragged else 0)
+        return groups + ([(whole * self.vectors, 1, tail, ragged)] if tail else [])
+
+    def tile(self, k: Builder, x: Tensor, w: Tensor, finish, m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool) -> None:
+        lanes = self.lanes
+        cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
+        for c in k.range(self.C):
+            weights = [w.vec(kb + v, c, 0, lanes=lanes) for v in range(vectors)]
+            for t in range(pixels):
+                pixel = k.splat(x[m + t, c], lanes)
+                for v in range(vectors):
+                    cells[t][v].fma(pixel, weights[v])
+        for t in range(pixels):
+            for v in range(vectors):
+                count = self.K % lanes if ragged and v == vectors - 1 else None
+                finish(cells[t][v].value, m + t, (kb + v) * lanes, count=count)
+
+
+@dataclass(frozen=True)
+class GemmWeights(Kernel):
+    """dw[kb, c, :] = sum_m x[m, c] * dy[m, k]: the weight gradient of a linear layer or a 1x1 convolution.
+
+    A task is a group of output channels; rows go in chunks of `chunk`, so that x and dy stay in cache while all tiles of
+    channels pass over them. parts > 1 cuts the rows instead, and each part has its own dw.
+    """
+
+    C: int
+    K: int
+    lanes: int = 16
+    channels: int = 7
+    vectors: int = 2
+    chunk: int = 128
+    parts: int = 1
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("M", "x", "dy", "dw")
+
+    def build(self, k: Builder) -> None:
+        M = k.int("M")
+        blocks = -(-self.K // self.lanes)
+        x, dy = k.tensor("x", (M, self.C)), k.tensor("dy", (M, self.K))
+        dw = k.tensor("dw", (self.parts, blocks, self.C, self.lanes))
+        groups = -(-blocks // self.vectors)
+        ragged = self.K % self.lanes
+        for task in k.share(self.parts * groups):
+            part, group = task // groups, task % groups
+            start, stop = (M * part) // self.parts, (M * (part + 1)) // self.parts
+            for kind, condition in self.group_kinds(k, group, groups, blocks):
+                for _ in k.when(condition) if condition is not None else (None,):
+                    self.clear(k, dw, part, group, kind)
+                    for m in k.range(start, stop, self.chunk):
+                        end = k.min(m + self.chunk, stop)
+                        whole = self.C - self.C % self.channels
+                        for c in k.range(0, whole, self.channels):
+                            self.tile(k, x, dy, dw, part, m, end, c, self.channels, group, kind, ragged if kind[1] else 0)
+                        if whole < self.C:
+                            self.tile(k, x, dy, dw, part, m, end, whole, self.C - whole, group, kind, ragged if kind[1] else 0)
+
+    def group_kinds(self, k: Builder, group: IntLike, groups: int, blocks: int):
+        """((vectors, is last), condition): the last group may be smaller and end in a partly filled vector."""
+        rest = blocks - (groups - 1) * self.vectors
+        if rest == self.vectors and not self.K % self.lanes:
+            return [((self.vectors, False), None)]
+        last = ((rest, True), k.int_compare("eq", group, groups - 1))
+        return [last] if groups == 1 else [((self.vectors, False), k.int_compare("lt", group, groups - 1)), last]
+
+    def clear(self, k: Builder, dw: Tensor, part: IntLike, group: IntLike, kind: tuple[int, bool]) -> None:
+        zero = k.splat(0.0, self.lanes)
+        for v in range(kind[0]):
+            for c in k.range(self.C):
+                dw.store(zero, part, group * self.vectors + v, c, 0)
+
+    def tile(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, part: IntLike, m0: IntLike, m1: IntLike, c0: IntLike,
+             channels: int, group: IntLike, kind: tuple[int, bool], ragged: int) -> None:
+        vectors, lanes, kb = kind[0], self.lanes, group * self.vectors
+        cells = [[k.cell(dw.vec(part, kb + v, c0 + t, 0, lanes=lanes)) for v in range(vectors)] for t in range(channels)]
+        for m in k.range(m0, m1):
+            grads = []
+            for v in range(vectors):
+                count = ragged if ragged and v == vectors - 1 else None
+                grads.append(dy.vec(m, (kb + v) * lanes, lanes=lanes, count=count))
+            for t in range(channels):
+                pixel = k.splat(x[m, c0 + t], lanes)
+                for v in range(vectors):
+                    cells[t][v].fma(pixel, grads[v])
+        for t in range(channels):
+            for v in range(vectors):
+                dw.store(cells[t][v].value, part, kb + v, c0 + t, 0)

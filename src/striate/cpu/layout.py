@@ -1,0 +1,228 @@
+"""How a value lies in memory.
+
+A value's meaning is its logical shape; its memory is row-major over some order of its axes. `Layout` says which: `dims` are
+the logical extents, `order` their physical sequence, outermost first. Axes of extent 1 are dropped and neighbours that stay
+neighbours are merged, so equal memory means equal layouts, and a reshape never changes one:
+
+    (N, C, H, W) channels last   Layout(dims=(N, C, H*W), order=(0, 2, 1))
+    flattened to (N, C*H*W)      the same
+
+`Packed` is the memory of convolution and linear weights: what the kernels read, vector after vector.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Row-major over `dims` taken in `order`; made by `layout_of`, which normalises."""
+
+    dims: tuple[int, ...]
+    order: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Floats in memory."""
+        return math.prod(self.dims)
+
+    @property
+    def plain(self) -> bool:
+        return self.order == tuple(range(len(self.order)))
+
+    def strides(self) -> tuple[int, ...]:
+        """Elements between neighbours along each logical axis of `dims`."""
+        found = [0] * len(self.dims)
+        step = 1
+        for axis in reversed(self.order):
+            found[axis] = step
+            step *= self.dims[axis]
+        return tuple(found)
+
+    def pack(self, array: np.ndarray) -> np.ndarray:
+        """A logical array as it lies in memory, flat."""
+        return np.ascontiguousarray(array.reshape(self.dims).transpose(self.order)).reshape(-1)
+
+    def unpack(self, flat: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+        """The way back to the logical array."""
+        physical = flat.reshape([self.dims[a] for a in self.order])
+        return np.ascontiguousarray(physical.transpose(np.argsort(self.order))).reshape(shape)
+
+
+def layout_of(shape: Sequence[int], order: Sequence[int]) -> Layout:
+    """The normal form of an order of axes.
+
+    >>> layout_of((8, 16, 5, 5), (0, 2, 3, 1))
+    Layout(dims=(8, 16, 25), order=(0, 2, 1))
+    >>> layout_of((8, 16, 1, 1), (0, 2, 3, 1)) == plain((8, 16))
+    True
+    """
+    kept = [axis for axis in order if shape[axis] != 1]
+    runs: list[list[int]] = []  # physical runs of logically neighbouring axes
+    for axis in kept:
+        between = runs and all(shape[a] == 1 for a in range(runs[-1][-1] + 1, axis)) and axis > runs[-1][-1]
+        if between:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    logical = sorted(range(len(runs)), key=lambda i: runs[i][0])
+    dims = tuple(math.prod(shape[a] for a in runs[i]) for i in logical)
+    return Layout(dims, tuple(logical.index(i) for i in range(len(runs))))
+
+
+def plain(shape: Sequence[int]) -> Layout:
+    """Row-major, as NumPy and the user have it."""
+    return layout_of(shape, range(len(shape)))
+
+
+def last(shape: Sequence[int], axis: int) -> Layout:
+    """One axis innermost, the others in their order."""
+    return layout_of(shape, [a for a in range(len(shape)) if a != axis] + [axis])
+
+
+def channels_last(shape: Sequence[int]) -> Layout:
+    return last(shape, 1) if len(shape) > 2 else plain(shape)
+
+
+def canonical(shape: Sequence[int]) -> Layout:
+    """The order in which random masks count elements: channels last for images, row-major otherwise."""
+    return channels_last(shape) if len(shape) == 4 else plain(shape)
+
+
+def boundaries(dims: Sequence[int]) -> set[int]:
+    """Products of the trailing extents: where a row-major shape may be cut."""
+    found, step = set(), 1
+    for n in reversed(dims):
+        step *= n
+        found.add(step)
+    return found
+
+
+def refine(layout: Layout, dims: Sequence[int]) -> tuple[list[int], list[int]] | None:
+    """The layout over finer axes that both it and `dims` are made of: (extents, strides); None where they do not nest.
+
+    >>> refine(channels_last((2, 6, 4, 4)), (2, 96))
+    ([2, 6, 16], [96, 1, 6])
+    """
+    cuts = sorted(boundaries(layout.dims) | boundaries(dims) | {1})
+    extents, strides = [], []
+    own = sorted(boundaries(layout.dims) | {1})
+    steps = dict(zip(own[:-1], reversed(layout.strides()), strict=True))  # cut below an axis -> its stride
+    for low, high in zip(cuts, cuts[1:], strict=False):
+        if high % low:
+            return None
+        base = max(cut for cut in own if cut <= low and cut in steps)
+        extents.append(high // low)
+        strides.append(steps[base] * (low // base))
+    return extents[::-1], strides[::-1]
+
+
+def transposed(layout: Layout, shape: Sequence[int], axes: Sequence[int]) -> Layout | None:
+    """The layout of the same memory, once its logical axes are permuted."""
+    finer = refine(layout, shape)
+    if finer is None:
+        return None
+    extents, strides = finer
+    groups: list[list[int]] = []
+    position = 0
+    for n in shape:
+        group, size = [], 1
+        while size < n:
+            group.append(position)
+            size *= extents[position]
+            position += 1
+        groups.append(group)
+    sequence = [i for axis in axes for i in groups[axis]]
+    dims = [extents[i] for i in sequence]
+    by_stride = sorted(range(len(sequence)), key=lambda j: -strides[sequence[j]])
+    return layout_of(dims, by_stride)
+
+
+def columns_of(layout: Layout, columns: int) -> Layout | None:
+    """The layout of the innermost `columns` logical elements, where rows lie one after the other; None where they do not."""
+    cut = columns
+    if columns == layout.size:
+        return layout
+    finer = refine(layout, (layout.size // columns, columns))
+    if finer is None or cut not in boundaries(layout.dims):
+        return None
+    extents, strides = finer
+    inner = len(extents)
+    size = 1
+    while size < columns:
+        inner -= 1
+        size *= extents[inner]
+    rows = strides[:inner]
+    if any(s < columns for s in rows) or sorted(rows, reverse=True) != rows:
+        return None
+    by_stride = sorted(range(inner, len(extents)), key=lambda j: -strides[j])
+    return layout_of(extents[inner:], [j - inner for j in by_stride])
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Weights (K, C/G, R, S) as (G, blocks of output channels, R, S, input channels, lanes), zero in lanes past the end.
+
+    turned: input and output channels change places, for the input gradient: (G, blocks of C/G, R, S, K/G, lanes).
+    columns: the order in which a linear layer's input lies in memory, where it differs from the logical one.
+    """
+
+    groups: int
+    K: int
+    C: int
+    R: int
+    S: int
+    lanes: int
+    turned: bool = False
+    columns: Layout | None = None
+
+    @property
+    def vectored(self) -> int:
+        """Channels that run along the lanes."""
+        return self.C if self.turned else self.K
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.vectored // self.lanes)
+
+    @property
+    def size(self) -> int:
+        """Floats in memory; K and C count the channels of one group."""
+        inner = self.K if self.turned else self.C
+        return self.groups * self.blocks * self.R * self.S * inner * self.lanes
+
+    def pack(self, array: np.ndarray) -> np.ndarray:
+        """Logical weights as they lie in memory, flat."""
+        w = array.reshape(self.groups, self.K, self.C, self.R, self.S)
+        if self.columns is not None:
+            w = w[:, :, np.argsort(self._places())]
+        w = w.transpose(0, 2, 1, 3, 4) if self.turned else w
+        full = np.zeros((self.groups, self.blocks * self.lanes, *w.shape[2:]), np.float32)
+        full[:, : w.shape[1]] = w
+        cut = full.reshape(self.groups, self.blocks, self.lanes, *w.shape[2:])
+        return np.ascontiguousarray(cut.transpose(0, 1, 4, 5, 3, 2)).reshape(-1)
+
+    def unpack(self, flat: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+        """The way back to the logical weights."""
+        inner = self.K if self.turned else self.C
+        cut = flat.reshape(self.groups, self.blocks, self.R, self.S, inner, self.lanes).transpose(0, 1, 5, 4, 2, 3)
+        w = cut.reshape(self.groups, self.blocks * self.lanes, inner, self.R, self.S)[:, : self.vectored]
+        w = w.transpose(0, 2, 1, 3, 4) if self.turned else w
+        if self.columns is not None:
+            w = w[:, :, self._places()]
+        return np.ascontiguousarray(w).reshape(shape)
+
+    def _places(self) -> np.ndarray:
+        """For each logical column, its place in memory."""
+        layout = self.columns
+        if layout is None:
+            return np.arange(self.C)
+        return layout.unpack(np.arange(self.C), (self.C,))
+
+
+Form = Layout | Packed

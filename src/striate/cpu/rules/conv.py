@@ -1,0 +1,140 @@
+"""Convolution on the CPU: the choice of algorithm, tile and layout for the three operators."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from striate import ops
+from striate.cpu.fuse import Group
+from striate.cpu.kernels.conv_direct import ConvDirect, Taps, tile_for
+from striate.cpu.kernels.conv_weights import ConvWeights
+from striate.cpu.kernels.gemm import Gemm, GemmWeights
+from striate.cpu.kernels.pack import AddParts
+from striate.cpu.layout import Packed, channels_last
+from striate.cpu.lower import Lowering, rule
+from striate.cpu.plan import Buffer
+from striate.graph import Value
+from striate.kernel.language import narrow
+from striate.window import Window
+
+PARTS = 16
+"""Into how many parts a batch is cut where gradients are summed over it: fixed, so that the bits do not depend on threads."""
+
+
+def weight_form(low: Lowering, weight: tuple[int, ...], groups: int, turned: bool = False) -> Packed:
+    """The packed form of convolution weights (K, C/G, R, S) on this machine."""
+    K, C, R, S = weight
+    channels = C if turned else K // groups
+    return Packed(groups, K // groups, C, R, S, narrow(channels, low.machine.lanes), turned)
+
+
+def pointwise_convolution(window: tuple[Window, ...], groups: int) -> bool:
+    """A 1x1 convolution with stride 1: a matrix product over pixels."""
+    return groups == 1 and all(w.size == w.stride == 1 and w.pads == (0, 0) for w in window)
+
+
+@rule(ops.Conv2d)
+def conv2d(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    op, (x, weight, *bias) = node.op, node.inputs
+    form = weight_form(low, weight.shape, op.groups)
+    _, C, H, W = x.shape
+    N, K, P, Q = node.output.shape
+    source, w = low.need(x, channels_last(x.shape)), low.need(weight, form)
+    chain, places = low.chain(group, channels_last(node.output.shape), bias=bias[0] if bias else None)
+    if pointwise_convolution(op.window, op.groups):
+        low.call(_gemm(low, C, K, form.lanes, N * P * Q, chain), M=N * P * Q, x=source, w=w, **places)
+        return
+    height, width = (Taps(v.size, -v.pads[0], v.dilation, v.stride) for v in op.window)
+    lanes, pixels, vectors = tile_for(low.machine, Q, K // op.groups, width.count)
+    kernel = ConvDirect(C, H, W, K, P, Q, (height.count, width.count), height, width, op.groups, lanes=lanes, pixels=pixels,
+                        vectors=vectors, chain=chain)
+    low.call(kernel, N=N, x=source, w=w, **places)
+
+
+def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
+    _, pixels, vectors = tile_for(low.machine, max(rows, 8), K, 1)
+    return Gemm(C, K, lanes, pixels, vectors, block=8 if rows > 1024 else 1, chain=chain)
+
+
+@rule(ops.Conv2dInputGradient)
+def input_gradient(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    op, (dy, weight) = node.op, node.inputs
+    home = weight_form(low, weight.shape, op.groups)
+    low.need(weight, home)
+    form = weight_form(low, weight.shape, op.groups, turned=True)
+    w, source = low.need(weight, form), low.need(dy, channels_last(dy.shape))
+    N, K, P, Q = dy.shape
+    _, C, H, W = node.output.shape
+    chain, places = low.chain(group, channels_last(node.output.shape))
+    if pointwise_convolution(op.window, op.groups):
+        low.call(_gemm(low, K, C, form.lanes, N * H * W, chain), M=N * H * W, x=source, w=w, **places)
+        return
+    height, width = op.window
+    for first_h in range(min(height.stride, H)):
+        for first_w in range(min(width.stride, W)):
+            rows, columns = phase(height, first_h), phase(width, first_w)
+            p, q = -(-(H - first_h) // height.stride), -(-(W - first_w) // width.stride)
+            lanes, pixels, vectors = tile_for(low.machine, q, C // op.groups, columns.count)
+            kernel = ConvDirect(K, P, Q, C, p, q, (height.size, width.size), rows, columns, op.groups, (H, W),
+                                (height.stride, width.stride), (first_h, first_w), lanes, pixels, vectors, chain)
+            low.call(kernel, N=N, x=source, w=w, **places)
+
+
+def phase(window: Window, first: int) -> Taps:
+    """The taps that meet input pixels first, first + stride, ...: output pixel a*1 + ... of dy, farthest tap first.
+
+    >>> phase(Window(3, stride=2, pads=(1, 1)), 0)
+    Taps(count=1, first=0, gap=1, step=1, weight=1, turn=-2)
+    """
+    met = [r for r in range(window.size) if (first + window.pads[0] - r * window.dilation) % window.stride == 0]
+    if not met:
+        return Taps(0, 0, 1, 1)
+    common = math.gcd(window.stride, window.dilation)
+    start = (first + window.pads[0] - met[-1] * window.dilation) // window.stride
+    return Taps(len(met), start, window.dilation // common, 1, met[-1], -(window.stride // common))
+
+
+@rule(ops.Conv2dWeightGradient)
+def weight_gradient(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    op, (x, dy) = node.op, node.inputs
+    form = weight_form(low, node.output.shape, op.groups)
+    source, gradient = low.need(x, channels_last(x.shape)), low.need(dy, channels_last(dy.shape))
+    N, C, H, W = x.shape
+    _, K, P, Q = dy.shape
+    if pointwise_convolution(op.window, op.groups):
+        gemm_weights(low, node.output, form, N * H * W, C, K, source, gradient)
+        return
+    parts = PARTS if form.size <= 2**15 else 1
+    taps, vectors = weight_tile(low, form.blocks)
+    kernel = ConvWeights(C, H, W, K, tuple(replace(w, ceil=False) for w in op.window), op.groups, form.lanes, taps, vectors, parts)
+    with_parts(low, node.output, form, parts, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
+
+
+def weight_tile(low: Lowering, blocks: int) -> tuple[int, int]:
+    """(taps, vectors) of a weight gradient's register tile."""
+    if low.machine.registers < 32:
+        return (4, 2) if blocks > 1 else (10, 1)
+    return (12, 2) if blocks > 1 else (14, 1)
+
+
+def gemm_weights(low: Lowering, value: Value, form: Packed, rows: int, C: int, K: int, x: Buffer, dy: Buffer) -> None:
+    """The weight gradient of a matrix product."""
+    parts = PARTS if form.size <= 2**14 and rows >= 8 * PARTS else 1
+    channels, vectors = weight_tile(low, form.blocks)
+    chunk = max(16, 2**16 // (C + K))
+    kernel = GemmWeights(C, K, form.lanes, min(channels, C), vectors if form.blocks > 2 else 1, chunk, parts)
+    with_parts(low, value, form, parts, lambda dw: low.call(kernel, M=rows, x=x, dy=dy, dw=dw))
+
+
+def with_parts(low: Lowering, value: Value, form: Packed, parts: int, compute) -> None:
+    """Compute a gradient in parts and add them, or at once."""
+    if parts == 1:
+        compute(low.make(value, form))
+        return
+    part = low.buffer(f"{value.name}.parts", parts * form.size)
+    compute(part)
+    low.call(AddParts(parts), size=form.size, part=part, y=low.make(value, form))

@@ -1,0 +1,61 @@
+"""The same value in another form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from striate.cpu.kernels.copy import StridedCopy
+from striate.cpu.kernels.pack import PackWeights, TurnWeights, UnpackWeights
+from striate.cpu.layout import Form, Layout, Packed, layout_of, plain, refine
+from striate.cpu.lower import Lowering
+from striate.graph import Value
+
+
+def convert(low: Lowering, value: Value, form: Form) -> None:
+    """Make the value in this form out of one that it has."""
+    if isinstance(form, Packed):
+        _to_packed(low, value, form)
+    else:
+        known = [f for f in low.places[value] if isinstance(f, Layout)]
+        if known:
+            _between(low, value, known[0], form)
+        else:
+            _unpack(low, value)
+            low.need(value, form)
+
+
+def rowwise(form: Packed) -> Layout:
+    """Logical rows, with the columns in the order that the packed form has them."""
+    rows = form.groups * form.K
+    if form.columns is None:
+        return plain((rows, form.C, form.R, form.S))
+    return layout_of((rows, *form.columns.dims), (0, *(a + 1 for a in form.columns.order)))
+
+
+def _to_packed(low: Lowering, value: Value, form: Packed) -> None:
+    for known in [f for f in low.places[value] if isinstance(f, Packed)]:
+        if form.turned and not known.turned and replace(form, turned=False, lanes=known.lanes) == known:
+            low.call(TurnWeights(known, form.lanes), packed=low.need(value, known), turned=low.make(value, form))
+            return
+    source = low.need(value, rowwise(form))
+    low.call(PackWeights(replace(form, columns=None)), plain=source, packed=low.make(value, form))
+
+
+def _unpack(low: Lowering, value: Value) -> None:
+    form = next(f for f in low.places[value] if isinstance(f, Packed))
+    low.call(UnpackWeights(replace(form, columns=None)), packed=low.need(value, form), plain=low.make(value, rowwise(form)))
+
+
+def _between(low: Lowering, value: Value, known: Layout, form: Layout) -> None:
+    source, target = refine(known, form.dims), refine(form, known.dims)
+    if source is None or target is None:
+        if known.plain or form.plain:
+            raise ValueError(f"{known} and {form} do not nest")
+        low.need(value, plain(value.shape))
+        _between(low, value, plain(value.shape), form)
+        return
+    (extents, x_strides), (_, y_strides) = source, target
+    order = sorted(range(len(extents)), key=lambda a: -y_strides[a])
+    rows, *dims = [extents[a] for a in order]
+    kernel = StridedCopy(tuple(dims), tuple(x_strides[a] for a in order), tuple(y_strides[a] for a in order))
+    low.call(kernel, rows=rows, x=low.need(value, known), y=low.make(value, form))

@@ -1,0 +1,72 @@
+"""Linear layers on the CPU: matrix products with packed weights.
+
+The columns of the weights lie in the order in which the input lies in memory, so flattening an image costs nothing.
+"""
+
+from __future__ import annotations
+
+from striate import ops
+from striate.cpu.fuse import Group
+from striate.cpu.layout import Layout, Packed, columns_of, layout_of, plain
+from striate.cpu.lower import Lowering, rule
+from striate.cpu.rules.conv import _gemm, gemm_weights
+from striate.graph import Value
+from striate.kernel.language import narrow
+
+
+def linear_form(low: Lowering, K: int, C: int, columns: Layout | None, turned: bool = False) -> Packed:
+    """The packed form of a linear layer's weights (K, C)."""
+    own = None if columns is None or columns.plain else columns
+    return Packed(1, K, C, 1, 1, narrow(C if turned else K, low.machine.lanes), turned, own)
+
+
+def rows_form(low: Lowering, x: Value) -> tuple[Layout, Layout | None]:
+    """A layout of x whose rows lie one after the other, and the order of the columns in it."""
+    for form in low.forms(x):
+        if isinstance(form, Layout) and (columns := columns_of(form, x.shape[-1])) is not None:
+            return form, columns
+    return plain(x.shape), None
+
+
+def weight_columns(low: Lowering, weight: Value) -> Layout | None:
+    """The order of columns in which the weights lie already."""
+    return next((f.columns for f in low.places.get(weight, {}) if isinstance(f, Packed)), None)
+
+
+@rule(ops.Linear)
+def linear(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    x, weight, *bias = node.inputs
+    K, C = weight.shape
+    layout, columns = rows_form(low, x)
+    form = linear_form(low, K, C, columns)
+    source, w = low.need(x, layout), low.need(weight, form)
+    rows = x.spec.size // C
+    chain, places = low.chain(group, plain(node.output.shape), bias=bias[0] if bias else None)
+    low.call(_gemm(low, C, K, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
+
+
+@rule(ops.LinearInputGradient)
+def input_gradient(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    dy, weight = node.inputs
+    K, C = weight.shape
+    columns = weight_columns(low, weight)
+    form = linear_form(low, K, C, columns, turned=True)
+    source, w = low.need(dy, plain(dy.shape)), low.need(weight, form)
+    rows = dy.spec.size // K
+    order = columns or plain((C,))
+    layout = layout_of((rows, *order.dims), (0, *(a + 1 for a in order.order)))
+    chain, places = low.chain(group, layout)
+    low.call(_gemm(low, K, C, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
+
+
+@rule(ops.LinearWeightGradient)
+def weight_gradient(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    x, dy = node.inputs
+    K, C = node.output.shape
+    layout, columns = rows_form(low, x)
+    form = linear_form(low, K, C, columns)
+    source, gradient = low.need(x, layout), low.need(dy, plain(dy.shape))
+    gemm_weights(low, node.output, form, x.spec.size // C, C, K, source, gradient)

@@ -1,0 +1,143 @@
+"""Reshape and transpose are free: the same memory, read otherwise. Concat, slice, pad and expand are copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from striate import ops
+from striate.cpu.fuse import Group
+from striate.cpu.kernels.copy import Fill, StridedCopy
+from striate.cpu.layout import Layout, canonical, layout_of, plain, transposed
+from striate.cpu.lower import Lowering, rule
+from striate.graph import Value
+
+
+@rule(ops.Reshape)
+def reshape(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    for form, buffer in list(low.forms(node.inputs[0]).items()):
+        if isinstance(form, Layout):
+            low.alias(node.output, form, buffer)
+    if not low.places.get(node.output):
+        form = plain(node.inputs[0].shape)
+        low.alias(node.output, form, low.need(node.inputs[0], form))
+
+
+@rule(ops.Transpose)
+def transpose(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    x = node.inputs[0]
+    for form, buffer in list(low.forms(x).items()):
+        turned = transposed(form, x.shape, node.op.axes) if isinstance(form, Layout) else None
+        if turned is not None:
+            low.alias(node.output, turned, buffer)
+    if not low.places.get(node.output):
+        turned = transposed(plain(x.shape), x.shape, node.op.axes)
+        low.alias(node.output, turned, low.need(x, plain(x.shape)))
+
+
+def axis_order(shape: Sequence[int]) -> list[int]:
+    """The physical order in which copies are done: the canonical one of images, or row-major."""
+    return [0, 2, 3, 1] if len(shape) == 4 and canonical(shape) != plain(shape) else list(range(len(shape)))
+
+
+def copy(low: Lowering, x: Value, y: Value, order: Sequence[int], extents: Sequence[int], x_start: Sequence[int],
+         x_step: Sequence[int], y_start: Sequence[int], y_step: Sequence[int], buffer) -> None:
+    """y[y_start + i * y_step] = x[x_start + i * x_step] for all i below the extents, all by logical axis."""
+    x_form = layout_of(x.shape, order)
+    x_strides, y_strides = axis_strides(x.shape, order), axis_strides(y.shape, order)
+    sequence = [a for a in order if extents[a] != 1] or [0]
+    rows, *dims = [extents[a] for a in sequence]
+    kernel = StridedCopy(
+        tuple(dims),
+        tuple(x_strides[a] * x_step[a] for a in sequence),
+        tuple(y_strides[a] * y_step[a] for a in sequence),
+        sum(s * n for s, n in zip(x_start, x_strides, strict=True)),
+        sum(s * n for s, n in zip(y_start, y_strides, strict=True)),
+    )
+    low.call(kernel, rows=rows, x=low.need(x, x_form), y=buffer)
+
+
+def axis_strides(shape: Sequence[int], order: Sequence[int]) -> list[int]:
+    """Elements between neighbours along each logical axis, for this physical order."""
+    strides, step = [0] * len(shape), 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    return strides
+
+
+def result(low: Lowering, value: Value, order: Sequence[int]):
+    return low.make(value, layout_of(value.shape, order))
+
+
+def ones(shape: Sequence[int]) -> list[int]:
+    return [1] * len(shape)
+
+
+def zeros(shape: Sequence[int]) -> list[int]:
+    return [0] * len(shape)
+
+
+@rule(ops.Concat)
+def concat(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    y, axis = node.output, node.op.axis
+    order = axis_order(y.shape)
+    for x in node.inputs:
+        low.need(x, layout_of(x.shape, order))
+    made, start = result(low, y, order), 0
+    for x in node.inputs:
+        at = zeros(y.shape)
+        at[axis] = start
+        copy(low, x, y, order, x.shape, zeros(x.shape), ones(x.shape), at, ones(y.shape), made)
+        start += x.shape[axis]
+
+
+@rule(ops.Slice)
+def slice_(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    x, y = node.inputs[0], node.output
+    order = axis_order(x.shape)
+    low.need(x, layout_of(x.shape, order))
+    copy(low, x, y, order, y.shape, node.op.starts, node.op.steps, zeros(y.shape), ones(y.shape), result(low, y, order))
+
+
+@rule(ops.SliceGradient)
+def slice_gradient(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    dy, dx = node.inputs[0], node.output
+    order = axis_order(dx.shape)
+    low.need(dy, layout_of(dy.shape, order))
+    made = result(low, dx, order)
+    low.call(Fill(0.0), rows=dx.spec.size, y=made)
+    copy(low, dy, dx, order, dy.shape, zeros(dy.shape), ones(dy.shape), node.op.starts, node.op.steps, made)
+
+
+@rule(ops.Pad)
+def pad(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    x, y = node.inputs[0], node.output
+    order = axis_order(y.shape)
+    low.need(x, layout_of(x.shape, order))
+    made = result(low, y, order)
+    low.call(Fill(float(node.op.value)), rows=y.spec.size, y=made)
+    copy(low, x, y, order, x.shape, zeros(x.shape), ones(x.shape), [before for before, _ in node.op.pads], ones(y.shape), made)
+
+
+@rule(ops.Expand)
+def expand(low: Lowering, group: Group) -> None:
+    node = group.anchor
+    x, y = node.inputs[0], node.output
+    aligned = (1,) * (y.ndim - x.ndim) + x.shape
+    order = axis_order(y.shape)
+    source = low.need(x, layout_of(aligned, order))
+    x_strides, y_strides = axis_strides(aligned, order), axis_strides(y.shape, order)
+    x_strides = [0 if aligned[a] == 1 else s for a, s in enumerate(x_strides)]
+    sequence = [a for a in order if y.shape[a] != 1] or list(order[:1])
+    if not sequence:
+        low.alias(y, plain(y.shape), source)
+        return
+    rows, *dims = [y.shape[a] for a in sequence]
+    kernel = StridedCopy(tuple(dims), tuple(x_strides[a] for a in sequence), tuple(y_strides[a] for a in sequence))
+    low.call(kernel, rows=rows, x=source, y=result(low, y, order))

@@ -1,0 +1,115 @@
+"""Initial values of parameters, with PyTorch's names; each changes its parameter and gives it back.
+
+    fan_in = C/G * R * S    fan_out = K * R * S            for a weight (K, C/G, R, S); R = S = 1 for a linear layer's
+    xavier     std = gain * sqrt(2 / (fan_in + fan_out))   [1], section 4.2.1
+    kaiming    std = gain / sqrt(fan_in or fan_out)        [2], sections 2.2 and 2.3
+    uniform    within sqrt(3) * std, which has that standard deviation
+
+[1] Glorot & Bengio, Understanding the difficulty of training deep feedforward neural networks, AISTATS 2010.
+[2] He et al., Delving deep into rectifiers, arXiv:1502.01852.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from striate import random
+from striate.errors import ArgumentError
+from striate.nn.module import Variable
+
+GAINS = {
+    "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2),
+    "selu": 3 / 4,
+}  # fmt: skip
+
+
+def fans(tensor: Variable) -> tuple[int, int]:
+    """(fan_in, fan_out): inputs that reach an output, outputs that an input reaches.
+
+    >>> from striate import nn
+    >>> fans(nn.Conv2d(16, 32, 3).weight)
+    (144, 288)
+    """
+    if tensor.ndim < 2:
+        raise ArgumentError(f"fan_in and fan_out need a weight of at least 2 axes, got shape {tensor.shape}")
+    window = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * window, tensor.shape[0] * window
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor that keeps the size of activations through a nonlinearity; param is leaky_relu's slope.
+
+    >>> calculate_gain("relu")
+    1.4142135623730951
+    """
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in GAINS:
+        raise ArgumentError(f"unknown nonlinearity '{nonlinearity}'; use one of leaky_relu, {', '.join(GAINS)}")
+    return GAINS[nonlinearity]
+
+
+def uniform_(tensor: Variable, a: float = 0.0, b: float = 1.0) -> Variable:
+    """Uniform from a to b."""
+    return _fill(tensor, random.generator().uniform(a, b, tensor.shape))
+
+
+def normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0) -> Variable:
+    """Normal with the given mean and standard deviation."""
+    return _fill(tensor, random.generator().normal(mean, std, tensor.shape))
+
+
+def constant_(tensor: Variable, val: float) -> Variable:
+    """The same number everywhere."""
+    return _fill(tensor, np.full(tensor.shape, val))
+
+
+def zeros_(tensor: Variable) -> Variable:
+    """Zeros."""
+    return constant_(tensor, 0)
+
+
+def ones_(tensor: Variable) -> Variable:
+    """Ones."""
+    return constant_(tensor, 1)
+
+
+def xavier_uniform_(tensor: Variable, gain: float = 1.0) -> Variable:
+    """Glorot & Bengio's, uniform."""
+    bound = math.sqrt(3) * _xavier(tensor, gain)
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Variable, gain: float = 1.0) -> Variable:
+    """Glorot & Bengio's, normal."""
+    return normal_(tensor, 0, _xavier(tensor, gain))
+
+
+def kaiming_uniform_(tensor: Variable, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Variable:
+    """He et al.'s, uniform; a is leaky_relu's slope, mode 'fan_in' or 'fan_out'."""
+    bound = math.sqrt(3) * _kaiming(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound)
+
+
+def kaiming_normal_(tensor: Variable, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Variable:
+    """He et al.'s, normal; a is leaky_relu's slope, mode 'fan_in' or 'fan_out'."""
+    return normal_(tensor, 0, _kaiming(tensor, a, mode, nonlinearity))
+
+
+def _xavier(tensor: Variable, gain: float) -> float:
+    return gain * math.sqrt(2 / sum(fans(tensor)))
+
+
+def _kaiming(tensor: Variable, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ArgumentError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
+    return calculate_gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"])
+
+
+def _fill(tensor: Variable, array: np.ndarray) -> Variable:
+    if not isinstance(tensor, Variable):
+        raise ArgumentError(f"nn.init changes parameters, got {type(tensor).__name__}; give it a layer's .weight or .bias")
+    tensor.data = array
+    return tensor

@@ -1,0 +1,55 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from striate.graph import Value
+from striate.nn import functional as F
+from striate.nn.conv import check_sizes, uniform_by_fan_in
+from striate.nn.module import Module, Parameter
+
+
+class Linear(Module):
+    """(..., in_features) -> (..., out_features): the operator `striate.ops.Linear` with a weight and a bias of its own.
+
+    Parameters: weight (out_features, in_features), bias (out_features,), both uniform within 1 / sqrt(in_features).
+    Raises ArgumentError.
+
+    >>> Linear(400, 120)
+    Linear(in_features=400, out_features=120, bias=True)
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        super().__init__()
+        check_sizes(in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(np.empty((out_features, in_features), np.float32))
+        self.register_parameter("bias", Parameter(np.empty(out_features, np.float32)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        uniform_by_fan_in(self.weight, self.bias)
+
+    def forward(self, input: Value) -> Value:
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Identity(Module):
+    """Gives its input back; takes and ignores any arguments, so that it can stand in for another layer.
+
+    >>> Identity()
+    Identity()
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__()
+
+    def forward(self, input: Value) -> Value:
+        return input
