@@ -378,10 +378,10 @@ class Graph:
             arrays = self.evaluate(given, dtype)
             return self.structure([arrays[v] if v.constant is None else v.constant for v in self.outputs])
         if target == "cpu":
-            from striate.cpu import run_graph  # a target reads the graph, so it is looked up when it is asked for
-
             if np.dtype(dtype) != np.float32:
                 raise DtypeError("the cpu target computes in float32 only", fix="use target='reference' for float64")
+            from striate.cpu import run_graph  # a target reads the graph, so it is looked up when it is asked for
+
             return run_graph(self, given)
         raise ArgumentError(f"unknown target '{target}'; use 'reference' or 'cpu'")
 

@@ -24,6 +24,7 @@ LIMIT = 2**63
 
 _seed: int
 _generator: np.random.Generator
+_runs = 0
 
 
 def seed(n: int) -> None:
@@ -35,14 +36,14 @@ def seed(n: int) -> None:
     >>> bool((generator().random(3) == first).all())
     True
     """
-    global _seed, _generator
+    global _seed, _generator, _runs
     try:
         value = operator.index(n)
     except TypeError:
         value = -1
     if not 0 <= value < LIMIT:
         raise ArgumentError(f"a seed is a whole number from 0 to 2**63 - 1, got {n!r}")
-    _seed, _generator = value, np.random.default_rng(value)
+    _seed, _generator, _runs = value, np.random.default_rng(value), 0
 
 
 def current_seed() -> int:
@@ -58,6 +59,18 @@ def current_seed() -> int:
 def generator() -> np.random.Generator:
     """The package's generator: initialisation draws from it, and user code may."""
     return _generator
+
+
+def run_key() -> tuple[int, int]:
+    """(seed, number of this run): the key of the random masks of one run of a compiled network.
+
+    >>> seed(5)
+    >>> run_key(), run_key()
+    ((5, 1), (5, 2))
+    """
+    global _runs
+    _runs += 1
+    return _seed, _runs
 
 
 def stream(name: str, index: int = 0) -> np.random.Generator:

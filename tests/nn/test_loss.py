@@ -18,12 +18,13 @@ SMOOTH = [{"label_smoothing": 0.1}, {"label_smoothing": 0.2, "weight": WEIGHT, "
 
 
 def check_loss(name: str, options: dict, input: np.ndarray, target: np.ndarray) -> None:
+    """Print, keys, value and gradient; constants of composed losses are float32, hence the tolerance."""
     ours = getattr(nn, name)(**options)
     weight = {"weight": torch.tensor(options["weight"]).double()} if "weight" in options else {}
     theirs = getattr(torch.nn, name)(**{**options, **weight})
     assert repr(ours) == repr(theirs) and ours.state_dict().keys() == theirs.state_dict().keys()
-    close(run(ours, input, target), theirs(torch.tensor(input), torch.tensor(target)).numpy(), rtol=1e-9)
-    close(gradients(ours, input, target)["x"], torch_gradients(theirs, input, target)["x"], rtol=1e-7)
+    close(run(ours, input, target), theirs(torch.tensor(input), torch.tensor(target)).numpy(), rtol=1e-6)
+    close(gradients(ours, input, target)["x"], torch_gradients(theirs, input, target)["x"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (2, 4, 3), (2, 4, 3, 2)])

@@ -1,0 +1,20 @@
+"""The CPU target: from a graph to machine code that runs on every core. docs/architecture.md walks through it in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from striate.graph import Graph
+
+
+def run_graph(graph: Graph, inputs: list[Any]) -> Any:
+    """Run a traced graph once."""
+    import copy
+
+    from striate import random
+    from striate.cpu.program import Program
+
+    own = copy.copy(graph)  # lowering rewrites the list of nodes; the caller's graph stays as it was traced
+    own.nodes, own.outputs, own.updates = list(graph.nodes), list(graph.outputs), dict(graph.updates)
+    program = Program(own)
+    return graph.structure(program.run(inputs, random.run_key()))

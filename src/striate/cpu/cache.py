@@ -114,6 +114,16 @@ class Library:
                 self.addresses[kernel, machine] = address
         return [self.addresses[k, machine] for k in kernels]
 
+    def object_of(self, name: str, text: str, machine: Machine) -> bytes:
+        """Object code of a text of LLVM IR, from disk if it is there."""
+        digest = hashlib.sha256(f"{text}|{machine!r}|{_sources()}".encode()).hexdigest()[:40]
+        path = folder() / f"{name}-{digest}.o"
+        code = _read(path)
+        if code is None:
+            code = _compile([text], machine)[0]
+            _write(path, code)
+        return code
+
     def _link(self, keys: Sequence[str], codes: Sequence[bytes | None], machine: Machine) -> list[int]:
         import llvmlite.binding as llvm
 

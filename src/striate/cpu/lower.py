@@ -65,6 +65,15 @@ class Lowering:
     """Optimizer updates, merged into few calls at the end."""
     counters: list[Value] = field(default_factory=list)
     """Sources that count the runs; the host adds one to each."""
+    clipping: list[Node] = field(default_factory=list)
+    settled: list[tuple[Value, Form, int]] = field(default_factory=list)
+    """Trained parameters with their form and their offset in the store."""
+    store_bytes: int = 0
+    deviations: dict[Value, Buffer] = field(default_factory=dict)
+    """1 / sqrt(variance + eps) beside a batch norm's variance, for its gradient."""
+    row_losses: dict[tuple[Value, Value], Buffer] = field(default_factory=dict)
+    """Each row's loss and weight beside a cross-entropy, for its gradient."""
+    results: list[Buffer] = field(default_factory=list)
     node: Node | None = None
 
     # memory

@@ -23,6 +23,8 @@ class Buffer:
     offset: int = 0
     first: int = -1
     last: int = -1
+    claimed: bool = False
+    """A gradient that has its place beside its parameter."""
 
     def use(self, call: int) -> None:
         """Note that a call names this buffer."""

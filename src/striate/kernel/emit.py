@@ -241,6 +241,10 @@ class Emit(Builder):
     def iota(self, lanes: int) -> Num:
         return Num(self, "i32", lanes, "0" if lanes == 1 else "<" + ", ".join(f"i32 {i}" for i in range(lanes)) + ">")
 
+    def shuffle(self, a: Num, b: Num, lanes: Sequence[int]) -> Num:
+        kind, order = llvm_type(a.kind, a.lanes), ", ".join(f"i32 {i}" for i in lanes)
+        return self.num(a.kind, len(lanes), f"shufflevector {kind} {a.payload}, {kind} {b.payload}, <{len(lanes)} x i32> <{order}>")
+
     def where(self, condition: Num, a: Num, b: Num) -> Num:
         kind = llvm_type(a.kind, a.lanes)
         return self.num(a.kind, a.lanes, f"select {llvm_type('bool', condition.lanes)} {condition.payload}, "

@@ -96,6 +96,9 @@ class Interpret(Builder):
     def iota(self, lanes: int) -> Num:
         return self.num("i32", lanes, np.arange(lanes))
 
+    def shuffle(self, a: Num, b: Num, lanes: Sequence[int]) -> Num:
+        return self.num(a.kind, len(lanes), np.concatenate([a.payload, b.payload])[list(lanes)])
+
     def where(self, condition: Num, a: Num, b: Num) -> Num:
         return self.num(a.kind, a.lanes, np.where(condition.payload, a.payload, b.payload))
 

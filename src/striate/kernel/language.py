@@ -323,6 +323,30 @@ class Builder:
         rest = channels % widest
         return found + ([(channels - rest, narrow(rest, widest), rest)] if rest else [])
 
+    def vectors(self, channels: int) -> Iterator[tuple[IntLike, int, int | None]]:
+        """(first channel, lanes, count) as `blocks`, the whole vectors in a loop that runs; count is None for those."""
+        whole = channels // self.lanes
+        for first in self.range(0, whole * self.lanes, self.lanes):
+            yield first, self.lanes, None
+        for first, lanes, count in self.blocks(channels)[whole:]:
+            yield first, lanes, count if count < lanes else None
+
+    def transpose(self, rows: Sequence[Num]) -> list[Num]:
+        """n vectors of n lanes, n a power of two, with rows and columns exchanged: log2(n) rounds that swap blocks.
+
+        Source: Eklundh, A fast computer method for matrix transposing, IEEE Transactions on Computers, 1972.
+        """
+        found, n = list(rows), len(rows)
+        step = n // 2
+        while step:
+            low = [i if not i & step else i - step + n for i in range(n)]
+            high = [i + step if not i & step else i + n for i in range(n)]
+            for i in (i for i in range(n) if not i & step):
+                a, b = found[i], found[i + step]
+                found[i], found[i + step] = self.shuffle(a, b, low), self.shuffle(a, b, high)
+            step //= 2
+        return found
+
     # what each meaning must say
     thread: IntLike
     threads: IntLike
@@ -374,6 +398,10 @@ class Builder:
 
     def iota(self, lanes: int) -> Num:
         """0, 1, 2, ... as i32."""
+        raise NotImplementedError
+
+    def shuffle(self, a: Num, b: Num, lanes: Sequence[int]) -> Num:
+        """The given lanes of a, then b: numbers from a.lanes on count b's."""
         raise NotImplementedError
 
     def where(self, condition: Num, a: Num, b: Num) -> Num:

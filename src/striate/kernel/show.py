@@ -103,6 +103,9 @@ class Show(Builder):
     def iota(self, lanes: int) -> Num:
         return Num(self, "i32", lanes, f"0:{lanes}")
 
+    def shuffle(self, a: Num, b: Num, lanes: Sequence[int]) -> Num:
+        return self.num(a.kind, len(lanes), f"shuffle({a.payload}, {b.payload}, {' '.join(map(str, lanes))})")
+
     def where(self, condition: Num, a: Num, b: Num) -> Num:
         return self.num(a.kind, a.lanes, f"where({condition.payload}, {a.payload}, {b.payload})")
 

@@ -208,7 +208,8 @@ class Module:
         for table, kind in tables.items():
             known = self.__dict__[table]
             if isinstance(value, kind):
-                self.__delattr_quietly(name)
+                if name not in known:  # a new one under an old name keeps its place in the order
+                    self.__delattr_quietly(name)
                 known[name] = value
                 return
             if name in known and value is None:

@@ -26,7 +26,12 @@ from striate.window import Window2d
 
 @dataclass(frozen=True)
 class Conv2d(Op):
-    """y = conv(x, weight) + bias; x (N, C, H, W), weight (K, C/G, R, S), bias (K,) -> y (N, K, P, Q)."""
+    """y = conv(x, weight) + bias; x (N, C, H, W), weight (K, C/G, R, S), bias (K,) -> y (N, K, P, Q).
+
+    >>> from striate.window import windows
+    >>> Conv2d(windows(3, stride=2, padding=1)).infer(Spec((8, 3, 32, 32)), Spec((16, 3, 3, 3)))
+    Spec(shape=(8, 16, 16, 16), dtype='float32')
+    """
 
     window: Window2d
     groups: int = 1

@@ -15,7 +15,11 @@ from striate.ops.base import Array, Op, Spec
 
 @dataclass(frozen=True)
 class Increment(Op):
-    """count int64 () -> count + 1."""
+    """count int64 () -> count + 1.
+
+    >>> Increment().infer(Spec((), "int64"))
+    Spec(shape=(), dtype='int64')
+    """
 
     name = "increment"
     inputs = ("count",)

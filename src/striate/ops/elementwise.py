@@ -8,7 +8,7 @@ The gradients of the activations read the output y, so that the input need not b
 
     relu  dx = dy where y > 0        tanh  dx = dy * (1 - y^2)        sigmoid  dx = dy * y * (1 - y)
 
-Sources: NumPy's broadcasting rules; Griewank & Walther, Evaluating Derivatives, table 2.3; Nair & Hinton, Rectified
+Sources: NumPy's broadcasting rules; Griewank & Walther, Evaluating Derivatives, chapter 2; Nair & Hinton, Rectified
 linear units improve restricted Boltzmann machines, ICML 2010.
 """
 
@@ -252,7 +252,11 @@ class TanhGradient(Derivative):
 
 @dataclass(frozen=True)
 class Sigmoid(Unary):
-    """y = 1 / (1 + e^-x), with an exponent that never overflows."""
+    """y = 1 / (1 + e^-x), with an exponent that never overflows.
+
+    >>> Sigmoid().reference(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
 
     name = "sigmoid"
 

@@ -20,7 +20,11 @@ from striate.ops.base import Array, Cost, Op, Spec, traffic, want_float, want_ra
 
 @dataclass(frozen=True)
 class Linear(Op):
-    """y = x @ weight.T + bias; x (..., C), weight (K, C), bias (K,) -> y (..., K)."""
+    """y = x @ weight.T + bias; x (..., C), weight (K, C), bias (K,) -> y (..., K).
+
+    >>> Linear().infer(Spec((8, 120)), Spec((84, 120)), Spec((84,)))
+    Spec(shape=(8, 84), dtype='float32')
+    """
 
     name = "linear"
     inputs = ("x", "weight", "bias")

@@ -26,6 +26,10 @@ class BatchNorm(Op):
     """x (N, C, ...), weight (C,), bias (C,) -> y, and the batch's mean (C,) and biased variance (C,).
 
     Mean and variance feed running averages and carry no gradient.
+
+    >>> y, mean, variance = BatchNorm(0.0).reference(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1))
+    >>> y.tolist(), mean.item(), variance.item()
+    ([[-1.0], [1.0]], 2.0, 1.0)
     """
 
     eps: float

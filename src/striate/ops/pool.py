@@ -30,7 +30,13 @@ from striate.window import Window2d, spans
 
 @dataclass(frozen=True)
 class MaxPool2d(Op):
-    """x (N, C, H, W) -> y (N, C, P, Q), and tap int32 of that shape: r*S + s of the maximum. NaN wins."""
+    """x (N, C, H, W) -> y (N, C, P, Q), and tap int32 of that shape: r*S + s of the maximum. NaN wins.
+
+    >>> from striate.window import windows
+    >>> y, tap = MaxPool2d(windows(2, 2)).reference(np.array([[[[1.0, 5], [2, 3]]]]))
+    >>> y.item(), tap.item()
+    (5.0, 1)
+    """
 
     window: Window2d
     name = "max_pool2d"
@@ -41,7 +47,7 @@ class MaxPool2d(Op):
 
     def reference(self, x: Array) -> tuple[Array, Array]:
         t = flat(taps(x, self.window, -np.inf))
-        inside = flat(taps(np.ones_like(x), self.window)) > 0
+        inside = flat(taps(np.ones((1, 1, *x.shape[2:])), self.window)) > 0
         tap = t.argmax(-1)
         tap = np.where(pick(inside, tap), tap, inside.argmax(-1))  # where all that a window sees is -inf, padding ties
         return pick(t, tap), tap.astype(np.int32)
@@ -73,7 +79,12 @@ class MaxPool2dGradient(Op):
 
 @dataclass(frozen=True)
 class AvgPool2d(Op):
-    """x (N, C, H, W) -> y (N, C, P, Q), the mean of each window; `divisor` replaces the count of taps."""
+    """x (N, C, H, W) -> y (N, C, P, Q), the mean of each window; `divisor` replaces the count of taps.
+
+    >>> from striate.window import windows
+    >>> AvgPool2d(windows(2, 2)).reference(np.array([[[[1.0, 5], [2, 4]]]])).item()
+    3.0
+    """
 
     window: Window2d
     count_include_pad: bool = True
@@ -132,7 +143,11 @@ class AvgPool2dGradient(Op):
 
 @dataclass(frozen=True)
 class AdaptiveAvgPool2d(Op):
-    """x (N, C, H, W) -> y (N, C, P, Q) for output_size (P, Q), whatever H and W are."""
+    """x (N, C, H, W) -> y (N, C, P, Q) for output_size (P, Q), whatever H and W are.
+
+    >>> AdaptiveAvgPool2d((1, 2)).reference(np.array([[[[1.0, 5, 3]]]])).tolist()
+    [[[[3.0, 4.0]]]]
+    """
 
     output_size: tuple[int, ...]
     name = "adaptive_avg_pool2d"

@@ -42,7 +42,11 @@ class Reduction(Op):
 
 @dataclass(frozen=True)
 class Sum(Reduction):
-    """y = sum of x over the axes."""
+    """y = sum of x over the axes.
+
+    >>> Sum((0, 2, 3)).infer(Spec((8, 16, 5, 5)))
+    Spec(shape=(16,), dtype='float32')
+    """
 
     name = "sum"
     linear_in = ("x",)

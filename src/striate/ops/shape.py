@@ -35,7 +35,11 @@ class Movement(Op):
 
 @dataclass(frozen=True)
 class Reshape(Movement):
-    """The same elements, in row-major order, in another shape."""
+    """The same elements, in row-major order, in another shape.
+
+    >>> Reshape((2, 12)).infer(Spec((2, 3, 4)))
+    Spec(shape=(2, 12), dtype='float32')
+    """
 
     shape: tuple[int, ...]
     name = "reshape"
@@ -107,7 +111,11 @@ class Concat(Movement):
 
 @dataclass(frozen=True)
 class Slice(Movement):
-    """y[i] = x[start + i * step], on every axis; steps are positive and stops lie inside."""
+    """y[i] = x[start + i * step], on every axis; steps are positive and stops lie inside.
+
+    >>> Slice((1,), (6,), (2,)).reference(np.arange(6))
+    array([1, 3, 5])
+    """
 
     starts: tuple[int, ...]
     stops: tuple[int, ...]

@@ -48,7 +48,11 @@ class AlongAxisGradient(AlongAxis):
 
 @dataclass(frozen=True)
 class Softmax(AlongAxis):
-    """y = e^x / sum e^x."""
+    """y = e^x / sum e^x.
+
+    >>> Softmax(0).reference(np.array([0.0, 0.0, 0.0, 0.0]))
+    array([0.25, 0.25, 0.25, 0.25])
+    """
 
     name = "softmax"
 

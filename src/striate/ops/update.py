@@ -27,7 +27,11 @@ from striate.ops.base import Array, Cost, Op, Spec, traffic, want_float, want_sa
 
 @dataclass(frozen=True)
 class SgdPlainUpdate(Op):
-    """Gradient descent without momentum -> parameter."""
+    """Gradient descent without momentum -> parameter.
+
+    >>> SgdPlainUpdate().reference(np.array([1.0]), np.array([2.0]), np.array([0.25, 0, 1, 0]))
+    array([0.5])
+    """
 
     name = "sgd_plain_update"
     inputs = ("parameter", "gradient", "hyper")
@@ -114,7 +118,11 @@ class GradientNorm(Op):
 
 @dataclass(frozen=True)
 class ClipScale(Op):
-    """norm () -> the factor () that brings gradients of this norm down to max_norm."""
+    """norm () -> the factor () that brings gradients of this norm down to max_norm.
+
+    >>> round(float(ClipScale(1.0).reference(np.float64(4.0))), 4)
+    0.25
+    """
 
     max_norm: float
     name = "clip_scale"

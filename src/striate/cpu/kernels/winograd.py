@@ -1,0 +1,209 @@
+"""Winograd's F(4x4, 3x3): the transforms, and how tiles lie on an image.
+
+A tile of 4 outputs y = w * d (3 taps over 6 pixels) is a product of polynomials, taken at six points (Toom and Cook):
+
+    y = A' [ (G w) . (B' d) ]         in two dimensions    Y = A' [ (G W G') . (B' D B) ] A        36 products for 144
+
+    A (6, 4) and, but for a factor in each row, G (6, 3)   powers of the points: `evaluate`; transposed: `collect`
+    B' (6, 6)    row i: the coefficients of the polynomial that is zero at all points but the i-th: `separate`
+    SCALE        1 / (value of row i's polynomial at point i), the factor in the rows of G
+
+The points are 0, +-5/8, +-3/2 and infinity. The usual 0, +-1, +-2 cost three times the error; these come within twice that
+of a direct convolution, and all numbers in A and B are exact in float32. A pair +-a shares its even and its odd half.
+
+The weight gradient is the same bilinear form, transposed:    dW = G' [ sum over tiles of (B' D B) . (A DY A') ] G.
+
+Source: Lavin & Gray, Fast algorithms for convolutional neural networks, arXiv:1509.09308; for points and errors Barabasz et
+al., Error analysis and improving the accuracy of Winograd convolution for deep neural networks, arXiv:1803.10986.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.kernel.machine import Machine
+
+TILE, TAPS, SIDE = 4, 3, 6
+NEAR, FAR = 5 / 8, 3 / 2
+SCALE = (
+    1 / (NEAR * FAR) ** 2,
+    1 / (2 * NEAR**2 * (NEAR**2 - FAR**2)),
+    1 / (2 * NEAR**2 * (NEAR**2 - FAR**2)),
+    1 / (2 * FAR**2 * (FAR**2 - NEAR**2)),
+    1 / (2 * FAR**2 * (FAR**2 - NEAR**2)),
+    1.0,
+)
+
+
+def evaluate(k: Builder, c: Sequence[Num]) -> list[Num]:
+    """The polynomial with coefficients c (three or four) at the six points: A c, and G c without its scale."""
+    found = [c[0]]
+    for point in (NEAR, FAR):
+        even = fma(k, c[2], point**2, c[0])
+        odd = c[1] if len(c) == 3 else fma(k, c[3], point**2, c[1])
+        found += [fma(k, odd, point, even), fma(k, odd, -point, even)]
+    return [*found, c[-1]]
+
+
+def collect(k: Builder, m: Sequence[Num], count: int) -> list[Num]:
+    """A' m for count = 4, G' m (scaled beforehand) for count = 3: out_j = sum_i point_i^j m_i."""
+    sums, differences = (m[1] + m[2], m[3] + m[4]), (m[1] - m[2], m[3] - m[4])
+    found = [m[0] + sums[0] + sums[1]]
+    for j in range(1, count):
+        near, far = differences if j % 2 else sums
+        found.append(fma(k, far, FAR**j, near * NEAR**j))
+    found[-1] = found[-1] + m[5]
+    return found
+
+
+def separate(k: Builder, d: Sequence[Num]) -> list[Num]:
+    """B' d: six pixels at the six points."""
+    both, product = -(NEAR**2 + FAR**2), (NEAR * FAR) ** 2
+    found = [fma(k, d[0], product, fma(k, d[2], both, d[4]))]
+    for point, other in ((NEAR, FAR), (FAR, NEAR)):
+        even, odd = fma(k, d[2], -(other**2), d[4]), fma(k, d[1], -(other**2), d[3])
+        found += [fma(k, odd, point, even), fma(k, odd, -point, even)]
+    return [*found, fma(k, d[1], product, fma(k, d[3], both, d[5]))]
+
+
+def scaled(values: Sequence[Num]) -> list[Num]:
+    """The six rows of G, once `evaluate` has made them."""
+    return [v if s == 1 else v * s for v, s in zip(values, SCALE, strict=True)]
+
+
+def fma(k: Builder, a: Num, factor: float, b: Num) -> Num:
+    """a * factor + b"""
+    return k.fma(a, k.constant(factor, a.lanes), b)
+
+
+def round_up(n: int, step: int) -> int:
+    return -(-n // step) * step
+
+
+def channel_vectors(k: Builder, channels: int, lanes: int, first: IntLike = 0, last: IntLike | None = None) -> Iterator[tuple]:
+    """(vector, count) for the vectors first..last-1 of the channels: whole ones in a loop, then the partly filled one."""
+    whole, rest = divmod(channels, lanes)
+    end = -(-channels // lanes) if last is None else last
+    for vector in k.range(first, k.min(end, whole)):
+        yield vector, None
+    if rest and (not isinstance(end, int) or end > whole):
+        for _ in [0] if isinstance(end, int) else k.when(end > whole):
+            yield whole, rest
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """4x4 tiles on outputs (P, Q). A unit of work is a run of up to `run` neighbours in a row of tiles.
+
+    >>> tiles = Tiles(14, 14, run=4)
+    >>> tiles.rows, tiles.segments, tiles.units(2)
+    (4, 1, 8)
+    """
+
+    P: int
+    Q: int
+    run: int
+
+    @property
+    def rows(self) -> int:
+        return -(-self.P // TILE)
+
+    @property
+    def columns(self) -> int:
+        return -(-self.Q // TILE)
+
+    @property
+    def segments(self) -> int:
+        return -(-self.columns // self.run)
+
+    def units(self, N: IntLike) -> IntLike:
+        return N * (self.rows * self.segments)
+
+    def place(self, unit: IntLike) -> tuple[IntLike, IntLike, IntLike]:
+        """(image, row of tiles, first tile) of a unit."""
+        row = unit // self.segments
+        return row // self.rows, row % self.rows, (unit % self.segments) * self.run
+
+    def in_run(self, k: Builder, first: IntLike) -> IntLike:
+        """Tiles of the unit that begins at tile `first`: fewer at the end of a row."""
+        return self.run if self.columns % self.run == 0 else k.min(self.run, first * -1 + self.columns)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Brings the tiles of an image (N, H, W, channels) to the six by six points.
+
+    A tile is `side` pixels wide, every fourth begins `low` pixels before 4 * tile, and `matrix` takes it to the points:
+    `separate` for pixels under a window (side 6), `evaluate` for gradients of outputs (side 4). First the columns of a whole
+    unit, whose pixels neighbours share, into `strip`, then the rows of each tile. What lies outside of the image is zero:
+    which rows that are is known when the kernel is written, so a border costs less than the inside.
+    """
+
+    H: int
+    W: int
+    channels: int
+    low: tuple[int, int]
+    side: int
+    matrix: Callable[[Builder, Sequence[Num]], list[Num]]
+    tiles: Tiles
+    lanes: int
+
+    @property
+    def strip_shape(self) -> tuple[int, int]:
+        """(columns, points) of the strip; its last axis are the channels of one call."""
+        return TILE * (self.tiles.run - 1) + self.side, SIDE
+
+    def build(self, k: Builder, image: Tensor, strip: Tensor, points: Tensor, unit: IntLike, slot: IntLike,
+              first: IntLike = 0, last: IntLike | None = None) -> None:
+        """One unit, channel vectors first..last-1: points[e, slot + tile, channel - first channel]."""
+        n, row, tile = self.tiles.place(unit)
+        self.columns(k, image, strip, n, row, tile, first, last)
+        end = -(-self.channels // self.lanes) if last is None else last
+        for i in k.range(self.tiles.in_run(k, tile)):
+            for a in k.range(SIDE):
+                for vector in k.range(end - first):
+                    c = vector * self.lanes
+                    pixels = [strip.vec(a, i * TILE + s, c, lanes=self.lanes) for s in range(self.side)]
+                    for b, value in enumerate(self.matrix(k, pixels)):
+                        points.store(value, a * SIDE + b, slot + i, c)
+
+    def columns(self, k: Builder, image: Tensor, strip: Tensor, n: IntLike, row: IntLike, tile: IntLike, first: IntLike,
+                last: IntLike | None) -> None:
+        """strip[a, column] = sum over r of matrix[a, r] * image[n, 4*row + r - top, 4*tile + column - left]."""
+        top, left = self.low
+        start = tile * -TILE + left
+        begin, end = k.max(start, 0), k.min(start + self.W, self.strip_shape[0])
+        self.clear(k, strip, 0, begin, first, last)
+        self.clear(k, strip, end, self.strip_shape[0], first, last)
+        for low, high, inside in self.row_kinds():
+            whole = high - low == self.tiles.rows
+            for _ in [0] if whole else k.when((row >= low) & (row < high)):
+                for column in k.range(begin, end):
+                    for vector, count in channel_vectors(k, self.channels, self.lanes, first, last):
+                        zero = k.constant(0.0, self.lanes)
+                        pixels = [zero] * self.side
+                        for r in inside:
+                            pixels[r] = image.vec(n, row * TILE + (r - top), column - start, vector * self.lanes,
+                                                  lanes=self.lanes, count=count)
+                        for a, value in enumerate(self.matrix(k, pixels)):
+                            strip.store(value, a, column, (vector - first) * self.lanes)
+
+    def clear(self, k: Builder, strip: Tensor, begin: IntLike, end: IntLike, first: IntLike, last: IntLike | None) -> None:
+        stop = -(-self.channels // self.lanes) if last is None else last
+        for column in k.range(begin, end):
+            for vector in k.range(stop - first):
+                for a in range(SIDE):
+                    strip.store(k.constant(0.0, self.lanes), a, column, vector * self.lanes)
+
+    def row_kinds(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """(first row of tiles, last + 1, pixel rows inside the image), neighbours alike taken together."""
+        inside = [tuple(r for r in range(self.side) if 0 <= TILE * row + r - self.low[0] < self.H) for row in range(self.tiles.rows)]
+        kinds, at = [], 0
+        for rows, alike in groupby(inside):
+            count = len(list(alike))
+            kinds.append((at, at + count, rows))
+            at += count
+        return kinds

@@ -1,0 +1,233 @@
+"""A program: the calls of a graph with their memory, ready to run.
+
+    arena      values between the first and the last call, placed by plan.py; one for each run under way
+    store      parameters and buffers in the form that kernels read; shared by programs that agree on it
+    gradient, state.*   beside the store, with the same offsets
+    prepared   what follows from parameters alone (packed filters, folded norms); made again when they change
+    constant   numbers that never change
+
+Every argument of every call is a base address plus an offset, so one addition of arrays makes a run's table of arguments.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from striate.cpu import threads
+from striate.cpu.cache import library
+from striate.cpu.layout import Form
+from striate.cpu.lower import Call, Lowering, lower
+from striate.cpu.plan import ALIGNMENT, Buffer, aligned, place
+from striate.graph import Graph, Value
+from striate.kernel.machine import Machine, host
+
+
+def memory(size: int) -> np.ndarray:
+    """Aligned bytes, zero."""
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    return raw[-raw.ctypes.data % ALIGNMENT:][:size]
+
+
+class Store:
+    """Parameters, buffers and optimizer state as programs keep them, in step with the variables that own them."""
+
+    def __init__(self, homes: Sequence[tuple[Any, Form, str, int, bool]], sizes: dict[str, int]):
+        self.homes = list(homes)
+        """(holder, form, region, offset, changed by the program)"""
+        self.regions = {name: memory(size) for name, size in sizes.items()}
+        self.seen = [-1] * len(self.homes)
+        self.dirty = False
+        self.changed = [i for i, home in enumerate(self.homes) if home[4]]
+
+    def push(self) -> bool:
+        """Bring in what users or other programs changed; says whether anything was."""
+        moved = False
+        for i, (holder, form, region, offset, _) in enumerate(self.homes):
+            if holder.refresh is not None and holder.refresh != self.pull:
+                holder.refresh()
+            if holder.version != self.seen[i]:
+                view = self.view(form, region, offset)
+                view[:] = form.pack(np.asarray(holder._data, np.float32))
+                self.seen[i] = holder.version
+                moved = True
+        return moved
+
+    def mark(self) -> None:
+        """A run has changed the store: the variables fetch their arrays when somebody asks."""
+        if not self.dirty:
+            self.dirty = True
+            for i in self.changed:
+                self.homes[i][0].refresh = self.pull
+
+    def pull(self) -> None:
+        """Write everything that runs have changed back into the variables."""
+        if not self.dirty:
+            return
+        self.dirty = False
+        for i in self.changed:
+            holder, form, region, offset, _ = self.homes[i]
+            holder.refresh = None
+            holder.put(form.unpack(self.view(form, region, offset).copy(), holder.shape))
+            self.seen[i] = holder.version
+
+    def view(self, form: Form, region: str, offset: int) -> np.ndarray:
+        return self.regions[region][offset: offset + form.size * 4].view(np.float32)
+
+
+class Workspace:
+    """The arena and the argument table of one run under way."""
+
+    def __init__(self, program: Program):
+        self.arena = memory(program.arena_bytes)
+        self.table = np.zeros(len(program.offsets), np.uint64)
+        self.tables = np.zeros(0, np.uint64)
+        self.random = np.zeros(2, np.int64)
+        self.inputs: list[np.ndarray] = []
+
+
+class Program:
+    """Machine code and memory plan of one graph.
+
+    graph: what to run; threads: for how many threads scratch memory is planned; shared: a store to use, if it fits.
+    """
+
+    def __init__(self, graph: Graph, machine: Machine | None = None, precise: bool = False, shared: Sequence[Store] = ()):
+        self.graph, self.threads = graph, threads.get_num_threads()
+        self.machine = machine or host()
+        low = lower(graph, self.machine, self.threads, precise)
+        self.calls = [c for c in low.calls if not c.prologue]
+        self.prologue = [c for c in low.calls if c.prologue]
+        self.counters = [graph.sources[v] for v in low.counters]
+        self.results = low.results
+        self.buffers = self._buffers(low)
+        self.arena_bytes = place([b for b in self.buffers if b.region == "arena"])
+        self.prepared = memory(_stack([b for b in self.buffers if b.region == "prepared"]))
+        self.constants = self._constants(low)
+        self.store = self._store(low, shared)
+        self.kernels = self._link(self.prologue + self.calls)
+        self._addresses(self.prologue + self.calls)
+        self.ready = False
+        self.idle: list[Workspace] = []
+        self.lock = threading.Lock()
+
+    # building
+    def _buffers(self, low: Lowering) -> list[Buffer]:
+        found: dict[Buffer, None] = {}
+        for call in low.calls:
+            found.update(dict.fromkeys(b for b in call.arguments.values() if isinstance(b, Buffer)))
+        found.update(dict.fromkeys(low.results))
+        return list(found)
+
+    def _constants(self, low: Lowering) -> np.ndarray:
+        block = memory(_stack(list(low.constants)))
+        for buffer, array in low.constants.items():
+            block[buffer.offset: buffer.offset + array.size * 4].view(np.float32)[:] = array
+        return block
+
+    def _store(self, low: Lowering, shared: Sequence[Store]) -> Store:
+        settled = {value for value, _, _ in low.settled}
+        offset, homes = low.store_bytes, []
+        for value, (form, buffer) in low.homes.items():
+            if buffer.region == "store" and value not in settled:
+                buffer.offset, offset = offset, offset + aligned(buffer.bytes)
+            homes.append((self.graph.sources[value], form, buffer.region, buffer.offset, value in self.graph.updates))
+        sizes = {region: offset if region == "store" else low.store_bytes for _, _, region, _, _ in homes}
+        sizes["gradient"] = low.store_bytes
+        sizes.setdefault("store", offset)
+        for store in shared:
+            if [h[:4] for h in store.homes] == [h[:4] for h in homes] and all(h[4] or not n[4] for h, n in zip(store.homes, homes)):
+                return store
+        return Store(homes, sizes)
+
+    def _link(self, calls: Sequence[Call]) -> np.ndarray:
+        return np.array(library.load([c.kernel for c in calls], self.machine), np.uint64)
+
+    def _addresses(self, calls: Sequence[Call]) -> None:
+        """For each slot of each call: which base it is counted from, and the offset."""
+        self.regions = ["", "arena", "prepared", "constant", "random", *self.store.regions]
+        self.regions += [f"input{i}" for i in range(len(self.graph.inputs))]
+        numbers = {name: i for i, name in enumerate(self.regions)}
+        bases, offsets, starts = [], [], []
+        for call in calls:
+            starts.append(len(offsets))
+            for name in call.kernel.arguments:
+                value = call.arguments[name]
+                bases.append(numbers[value.region] if isinstance(value, Buffer) else 0)
+                offsets.append(value.offset if isinstance(value, Buffer) else value)
+        self.bases, self.offsets = np.array(bases, np.int64), np.array(offsets, np.uint64)
+        self.starts = np.array(starts, np.uint64)
+
+    # running
+    def workspace(self) -> Workspace:
+        """An arena that nobody uses."""
+        with self.lock:
+            return self.idle.pop() if self.idle else Workspace(self)
+
+    def release(self, space: Workspace) -> None:
+        with self.lock:
+            self.idle.append(space)
+
+    def begin(self, space: Workspace, inputs: Sequence[np.ndarray], random: tuple[int, int]) -> None:
+        """Bind a workspace to inputs, and bring parameters up to date."""
+        if self.store.push() or not self.ready:
+            self.ready = False
+        space.inputs = [_as_input(x, v) for x, v in zip(inputs, self.graph.inputs, strict=True)]
+        space.random[:] = random
+        known = {"arena": space.arena, "prepared": self.prepared, "constant": self.constants, "random": space.random}
+        arrays = [known.get(r, self.store.regions.get(r)) for r in self.regions[1: 5 + len(self.store.regions)]]
+        bases = [0, *(a.ctypes.data for a in arrays if a is not None), *(x.ctypes.data for x in space.inputs)]
+        space.table = np.array(bases, np.uint64)[self.bases] + self.offsets
+        space.tables = self.starts * np.uint64(8) + np.uint64(space.table.ctypes.data)
+        if not self.ready:
+            count = len(self.prologue)
+            threads.team().execute(self.kernels[:count], space.tables[:count])
+            self.ready = True
+
+    def execute(self, space: Workspace, first: int = 0, last: int | None = None) -> None:
+        """Run calls first..last (all of them by default)."""
+        start, stop = len(self.prologue) + first, len(self.prologue) + (len(self.calls) if last is None else last)
+        threads.team().execute(self.kernels[start:stop], space.tables[start:stop])
+
+    def end(self) -> None:
+        """Note what the run has changed."""
+        if self.graph.updates:
+            self.store.mark()
+        for holder in self.counters:
+            holder.put(holder._data + 1)
+
+    def result(self, space: Workspace, index: int) -> np.ndarray:
+        """A copy of an output."""
+        value, buffer = self.graph.outputs[index], self.results[index]
+        return self.fetch(space, value, buffer)
+
+    def fetch(self, space: Workspace, value: Value, buffer: Buffer) -> np.ndarray:
+        known = {"arena": space.arena, "prepared": self.prepared, "constant": self.constants, **self.store.regions}
+        block = known[buffer.region] if buffer.region in known else space.inputs[int(buffer.region[5:])].view(np.uint8).reshape(-1)
+        return block[buffer.offset: buffer.offset + value.spec.size * 4].view(np.float32).reshape(value.shape).copy()
+
+    def run(self, inputs: Sequence[np.ndarray], random: tuple[int, int] = (0, 0)) -> list[np.ndarray]:
+        """All outputs for given inputs."""
+        space = self.workspace()
+        try:
+            self.begin(space, inputs, random)
+            self.execute(space)
+            self.end()
+            return [self.result(space, i) for i in range(len(self.results))]
+        finally:
+            self.release(space)
+
+
+def _stack(buffers: Sequence[Buffer]) -> int:
+    """Place buffers one after the other; returns the bytes."""
+    offset = 0
+    for buffer in buffers:
+        buffer.offset, offset = offset, offset + aligned(buffer.bytes)
+    return offset
+
+
+def _as_input(x: np.ndarray, value: Value) -> np.ndarray:
+    return np.ascontiguousarray(x, np.dtype(value.dtype))

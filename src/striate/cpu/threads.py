@@ -1,0 +1,273 @@
+"""Threads that run a program together: every thread runs the same calls, a barrier stands between two.
+
+    run(state, thread)      all calls of the job, each followed by a barrier of all threads
+    post(state)             announce a job; returns how many threads sleep and must be woken
+    serve(state, thread)    a worker: spins for jobs, runs them, and returns to sleep when none came for a while
+
+A worker that goes to sleep counts itself first and then looks once more for a job; `post` announces first and then takes
+the count. So a job is seen or its worker is woken; at worst both, and then it wakes once for nothing.
+
+Between two calls nobody leaves native code: a barrier is one atomic addition and a short spin, which gives the core away
+after a while, so that more threads than cores still go on. After a job a worker spins for about a tenth of a millisecond
+and then parks in a Python semaphore. Denormal numbers are flushed to zero inside and the caller's mode is restored.
+
+Source: Mellor-Crummey & Scott, Algorithms for scalable synchronization, ACM TOCS 9(1), 1991 (sense-reversing barrier).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from striate.errors import ArgumentError
+from striate.kernel.machine import Machine, host
+
+# slots of the shared state, in 64-bit words; words that different threads write stand in different cache lines
+GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD = 0, 1, 2, 3, 4, 5
+ARRIVED, ROUND, SLEEPING = 16, 32, 48
+SPINS_BEFORE_YIELD, SPINS_BEFORE_SLEEP = 4000, 4000
+
+IR = """
+%(declare)s
+define void @run(ptr %%state, i64 %%thread) nounwind {
+entry:
+%(enter)s
+  %%kernels.at = getelementptr i64, ptr %%state, i64 %(KERNELS)d
+  %%kernels = load ptr, ptr %%kernels.at
+  %%tables.at = getelementptr i64, ptr %%state, i64 %(TABLES)d
+  %%tables = load ptr, ptr %%tables.at
+  %%count.at = getelementptr i64, ptr %%state, i64 %(COUNT)d
+  %%count = load i64, ptr %%count.at
+  %%threads.at = getelementptr i64, ptr %%state, i64 %(THREADS)d
+  %%threads = load i64, ptr %%threads.at
+  %%yield.at = getelementptr i64, ptr %%state, i64 %(YIELD)d
+  %%yield = load ptr, ptr %%yield.at
+  %%arrived.at = getelementptr i64, ptr %%state, i64 %(ARRIVED)d
+  %%round.at = getelementptr i64, ptr %%state, i64 %(ROUND)d
+  br label %%each
+each:
+  %%i = phi i64 [ 0, %%entry ], [ %%next, %%onward ]
+  %%now = load atomic i64, ptr %%round.at acquire, align 8
+  %%kernel.at = getelementptr ptr, ptr %%kernels, i64 %%i
+  %%kernel = load ptr, ptr %%kernel.at
+  %%table.at = getelementptr ptr, ptr %%tables, i64 %%i
+  %%table = load ptr, ptr %%table.at
+  call void %%kernel(ptr %%table, i64 %%thread, i64 %%threads)
+  %%before = atomicrmw add ptr %%arrived.at, i64 1 acq_rel
+  %%here = add i64 %%before, 1
+  %%all = icmp eq i64 %%here, %%threads
+  br i1 %%all, label %%last, label %%spin
+last:
+  store atomic i64 0, ptr %%arrived.at monotonic, align 8
+  %%following = add i64 %%now, 1
+  store atomic i64 %%following, ptr %%round.at release, align 8
+  br label %%onward
+spin:
+  %%spins = phi i64 [ 0, %%each ], [ %%more, %%wait ], [ 0, %%give ]
+  %%seen = load atomic i64, ptr %%round.at acquire, align 8
+  %%same = icmp eq i64 %%seen, %%now
+  br i1 %%same, label %%patience, label %%onward
+patience:
+  %%long = icmp ugt i64 %%spins, %(SPINS_BEFORE_YIELD)d
+  br i1 %%long, label %%give, label %%wait
+wait:
+  %%more = add i64 %%spins, 1
+  %(pause)s
+  br label %%spin
+give:
+  %%ignored = call i32 %%yield()
+  br label %%spin
+onward:
+  %%next = add i64 %%i, 1
+  %%again = icmp slt i64 %%next, %%count
+  br i1 %%again, label %%each, label %%end
+end:
+%(leave)s
+  ret void
+}
+
+define i64 @post(ptr %%state) nounwind {
+  %%old = atomicrmw add ptr %%state, i64 1 seq_cst
+  %%sleeping.at = getelementptr i64, ptr %%state, i64 %(SLEEPING)d
+  %%sleeping = atomicrmw xchg ptr %%sleeping.at, i64 0 seq_cst
+  ret i64 %%sleeping
+}
+
+define i64 @serve(ptr %%state, i64 %%thread, i64 %%known) nounwind {
+entry:
+  %%sleeping.at = getelementptr i64, ptr %%state, i64 %(SLEEPING)d
+  br label %%look
+look:
+  %%seen = phi i64 [ %%known, %%entry ], [ %%seen, %%wait ], [ %%now, %%work ], [ %%seen, %%back ]
+  %%spins = phi i64 [ 0, %%entry ], [ %%more, %%wait ], [ 0, %%work ], [ 0, %%back ]
+  %%now = load atomic i64, ptr %%state acquire, align 8
+  %%same = icmp eq i64 %%now, %%seen
+  br i1 %%same, label %%patience, label %%work
+work:
+  call void @run(ptr %%state, i64 %%thread)
+  br label %%look
+patience:
+  %%long = icmp ugt i64 %%spins, %(SPINS_BEFORE_SLEEP)d
+  br i1 %%long, label %%sleep, label %%wait
+wait:
+  %%more = add i64 %%spins, 1
+  %(pause)s
+  br label %%look
+sleep:
+  %%a = atomicrmw add ptr %%sleeping.at, i64 1 seq_cst
+  %%check = load atomic i64, ptr %%state seq_cst, align 8
+  %%still = icmp eq i64 %%check, %%seen
+  br i1 %%still, label %%out, label %%back
+back:
+  br label %%look
+out:
+  ret i64 %%seen
+}
+"""
+
+X86 = {
+    "declare": "declare void @llvm.x86.sse2.pause()\ndeclare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)",
+    "pause": "call void @llvm.x86.sse2.pause()",
+    "enter": """  %mode.at = alloca i32
+  %flush.at = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %mode.at)
+  %mode = load i32, ptr %mode.at
+  %flush = or i32 %mode, 32832
+  store i32 %flush, ptr %flush.at
+  call void @llvm.x86.sse.ldmxcsr(ptr %flush.at)""",
+    "leave": "  call void @llvm.x86.sse.ldmxcsr(ptr %mode.at)",
+}
+ARM = {
+    "declare": "declare void @llvm.aarch64.hint(i32)\ndeclare i64 @llvm.aarch64.get.fpcr()\ndeclare void @llvm.aarch64.set.fpcr(i64)",
+    "pause": "call void @llvm.aarch64.hint(i32 1)",
+    "enter": """  %mode = call i64 @llvm.aarch64.get.fpcr()
+  %flush = or i64 %mode, 16777216
+  call void @llvm.aarch64.set.fpcr(i64 %flush)""",
+    "leave": "  call void @llvm.aarch64.set.fpcr(i64 %mode)",
+}
+
+
+def runtime_source(machine: Machine) -> str:
+    """The LLVM IR of run, post and serve for a machine."""
+    numbers = {name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)}
+    return f'target triple = "{machine.triple}"\n' + IR % ((X86 if machine.x86 else ARM) | numbers)
+
+
+@cache
+def _native() -> tuple[Any, Any, Any, Any]:
+    """(run, post, serve) as ctypes functions, and the engine that keeps them alive."""
+    import llvmlite.binding as llvm
+
+    from striate.cpu.cache import library
+    from striate.kernel.compile import target_machine
+
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(host()))
+    code = library.object_of("runtime", runtime_source(host()), host())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    word, pointer = ctypes.c_int64, ctypes.c_void_p
+    run = ctypes.CFUNCTYPE(None, pointer, word)(engine.get_function_address("run"))
+    post = ctypes.CFUNCTYPE(word, pointer)(engine.get_function_address("post"))
+    serve = ctypes.CFUNCTYPE(word, pointer, word, word)(engine.get_function_address("serve"))
+    return run, post, serve, engine
+
+
+def _yield_address() -> int:
+    """The system's call that gives the rest of a time slice away."""
+    if sys.platform == "win32":
+        return ctypes.cast(ctypes.windll.kernel32.SwitchToThread, ctypes.c_void_p).value or 0
+    return ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
+
+
+class Team:
+    """`size` threads, the caller's among them."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self.run, self.post, self.serve, _ = _native()
+        self.words = np.zeros(128, np.int64)
+        shift = (-self.words.ctypes.data % 64) // 8
+        self.state = self.words[shift: shift + 64]
+        self.address = self.state.ctypes.data
+        self.state[YIELD], self.state[THREADS] = _yield_address(), size
+        self.lock = threading.Lock()
+        self.wake = threading.Semaphore(0)
+        self.stopping = False
+        for thread in range(1, size):
+            threading.Thread(target=self._work, args=(thread,), name=f"striate-{thread}", daemon=True).start()
+
+    def _work(self, thread: int) -> None:
+        known = 0
+        while not self.stopping:
+            known = self.serve(self.address, thread, known)
+            self.wake.acquire()
+
+    def execute(self, kernels: np.ndarray, tables: np.ndarray) -> None:
+        """Run calls: addresses of kernels and of their arguments. Returns when all threads are done."""
+        if not len(kernels):
+            return
+        with self.lock:
+            self.state[KERNELS], self.state[TABLES], self.state[COUNT] = kernels.ctypes.data, tables.ctypes.data, len(kernels)
+            if self.size > 1:
+                sleeping = self.post(self.address)
+                if sleeping:
+                    self.wake.release(sleeping)
+            self.run(self.address, 0)
+
+    def stop(self) -> None:
+        """Let the workers end, when no job runs."""
+        with self.lock:
+            self.stopping = True
+            self.wake.release(self.size)
+
+
+_size = 0
+_team: Team | None = None
+_guard = threading.Lock()
+
+
+def set_num_threads(n: int) -> None:
+    """Use n threads from now on. The results do not depend on n."""
+    if not isinstance(n, int) or n < 1:
+        raise ArgumentError(f"the number of threads must be a whole number of at least 1, got {n!r}")
+    global _size, _team
+    with _guard:
+        _size = n
+        if _team is not None and _team.size != n:
+            _team.stop()
+            _team = None
+
+
+def get_num_threads() -> int:
+    """Threads in use: what was set, else STRIATE_NUM_THREADS, else the cores that this process may use."""
+    if _size:
+        return _size
+    wish = os.environ.get("STRIATE_NUM_THREADS", "")
+    if wish.isdigit() and int(wish) > 0:
+        return int(wish)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def team() -> Team:
+    """The threads that run programs, started when first wanted."""
+    global _team
+    with _guard:
+        if _team is None:
+            _team = Team(get_num_threads())
+        return _team
+
+
+def _forget() -> None:
+    """A forked child has none of its parent's threads."""
+    global _team, _guard
+    _team, _guard = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,316 @@
+"""Compiled networks: calling a net, gradients, and whole training steps.
+
+    net(x)                                  forward
+    vjp(net, x)                             forward, and a function that carries gradients back
+    value_and_grad(net, loss)(x, y)         loss and gradients of the parameters
+    compile(net, loss, optimizer)(x, y)     forward, backward and update in one native call
+
+Each is a trace, a walk that adds gradients and updates to the graph, and a program; programs are kept for each shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from striate import ops, random
+from striate.cpu import threads
+from striate.cpu.program import Program
+from striate.errors import ArgumentError, DataError, DtypeError, ShapeError
+from striate.gradient import differentiate
+from striate.graph import Graph, Value, as_spec, finish, paths_of, trace_values, unpack
+from striate.nn.module import Module, Parameter, Variable
+
+Array = np.ndarray
+
+
+def new_graph(net: Module, loss: Any = None) -> Graph:
+    """An empty graph that knows the paths of the network's modules and parameters."""
+    graph = Graph()
+    if isinstance(loss, Module):
+        graph.paths.update({key: f"loss.{path}" if path else "loss" for key, path in paths_of(loss).items()})
+    graph.paths.update(paths_of(net))
+    return graph
+
+
+def as_array(x: Any, name: str = "x") -> Array:
+    """An input as a NumPy array of a type that programs take: float32 or int64."""
+    array = np.asarray(x.detach().numpy() if hasattr(x, "detach") else x)
+    if array.dtype.kind == "f":
+        return array if array.dtype == np.float32 else array.astype(np.float32)
+    if array.dtype.kind in "iub":
+        return array.astype(np.int64)
+    raise DtypeError(f"{name} has dtype {array.dtype}", fix="give an array of numbers, float32 for images and int64 for labels")
+
+
+def as_images(x: Any, name: str = "x") -> Array:
+    """An input of a network: floats; whole numbers are taken for what they are and not scaled."""
+    array = as_array(x, name)
+    if 0 in array.shape:
+        raise ShapeError(f"{name} has shape {array.shape}, which holds no numbers", fix="give a batch of at least one image")
+    return array
+
+
+class Programs:
+    """The programs of one network for one purpose, by the shapes of their inputs and the mode of their modules."""
+
+    def __init__(self, build: Callable[..., tuple[Graph, Any]], net: Module):
+        self.build, self.net = build, net
+        self.known: dict[Any, tuple[Program, Any]] = {}
+
+    def of(self, *inputs: Array) -> tuple[Program, Any]:
+        key = (tuple((x.shape, x.dtype.str) for x in inputs), mode_of(self.net), threads.get_num_threads())
+        if key not in self.known:
+            graph, extra = self.build(*inputs)
+            stores = list(dict.fromkeys(program.store for program, _ in self.known.values()))
+            self.known[key] = Program(graph, precise=getattr(self.net, "precise", False), shared=stores), extra
+        return self.known[key]
+
+
+def mode_of(net: Module) -> tuple[Any, ...]:
+    """What besides shapes decides how a network is traced: its modules, their mode, and which parameters are trained."""
+    modules = tuple((id(m), m.training) for m in net.modules())
+    return modules, tuple((id(p), p.requires_grad) for p in net.parameters())
+
+
+def run_module(net: Module, inputs: Sequence[Any]) -> Any:
+    """net(x) for arrays."""
+    arrays = [as_images(x) for x in inputs]
+    if not arrays:
+        raise ArgumentError(f"{type(net).__name__} was called without an input; give it an array")
+    program, structure = _programs(net, "forward", lambda: _forward_builder(net)).of(*arrays)
+    return structure(program.run(arrays, random.run_key()))
+
+
+def _programs(net: Module, purpose: str, builder: Callable[[], Callable[..., tuple[Graph, Any]]]) -> Programs:
+    if purpose not in net._programs:
+        net._programs[purpose] = Programs(builder(), net)
+    return net._programs[purpose]
+
+
+def _forward_builder(net: Module) -> Callable[..., tuple[Graph, Any]]:
+    def build(*inputs: Array) -> tuple[Graph, Any]:
+        graph = new_graph(net)
+        finish(graph, trace_values(net, [graph.input(*_spec(x)) for x in inputs]))
+        return graph.prune(), graph.structure
+
+    return build
+
+
+def _spec(x: Array) -> tuple[tuple[int, ...], str]:
+    spec = as_spec(x)
+    return spec.shape, spec.dtype
+
+
+# gradients
+
+
+def vjp(net: Module, *inputs: Any) -> tuple[Any, Callable[..., Any]]:
+    """The output, and `pullback(dy) -> (dx, dparams)`: the vector-Jacobian product.
+
+    dx is an array (or a tuple, for several inputs), dparams a dict by parameter name. Parameters with
+    requires_grad = False and inputs of whole numbers have no gradient.
+
+    >>> import numpy as np
+    >>> from striate import nn
+    >>> y, pullback = vjp(nn.ReLU(), np.array([[-1.0, 2.0]], np.float32))
+    >>> pullback(np.ones_like(y))[0].tolist()
+    [[0.0, 1.0]]
+    """
+    arrays = [as_images(x).copy() for x in inputs]
+    program, (structure, names, forward, count) = _programs(net, "vjp", lambda: _vjp_builder(net)).of(*arrays)
+    space, key = program.workspace(), random.run_key()
+    seeds = [np.zeros(v.shape, np.float32) for v in program.graph.inputs[len(arrays):]]
+    program.begin(space, [*arrays, *seeds], key)
+    split = forward(program)
+    program.execute(space, 0, split)
+    outputs = [program.result(space, i) for i in range(count)]
+    program.end()
+
+    def pullback(*dy: Any) -> tuple[Any, dict[str, Array]]:
+        given = list(dy[0]) if len(dy) == 1 and isinstance(dy[0], (tuple, list)) else list(dy)
+        for held, array, value in zip(space.inputs[len(arrays):], given, program.graph.inputs[len(arrays):], strict=True):
+            if np.shape(array) != value.shape:
+                raise ShapeError(f"dy has shape {np.shape(array)} but the output has {value.shape}", fix="give dy the output's shape")
+            held[...] = array
+        program.execute(space, split)
+        found = [program.result(space, i) for i in range(count, len(program.results))]
+        dx = [found.pop(0) if x.dtype.kind == "f" else None for x in arrays]
+        return (dx[0] if len(dx) == 1 else tuple(dx)), dict(zip(names, found, strict=True))
+
+    return structure(outputs), pullback
+
+
+def _vjp_builder(net: Module) -> Callable[..., tuple[Graph, Any]]:
+    def build(*inputs: Array) -> tuple[Graph, Any]:
+        graph = new_graph(net)
+        values = [graph.input(*_spec(x)) for x in inputs]
+        outputs, structure = unpack(graph, trace_values(net, values))
+        before = len(graph.nodes)
+        seeds = [graph.input(v.shape, v.dtype, "dy") for v in outputs]
+        names = [n for n, v in graph.parameters.items() if graph.sources[v].requires_grad]
+        wanted = [v for v in values if v.dtype == "float32"] + [graph.parameters[n] for n in names]
+        found = differentiate(graph, outputs, seeds, wanted)
+        zeros = [graph.constant(np.zeros(w.shape, np.float32)) for w in wanted]
+        graph.outputs = outputs + [g if g is not None else z for g, z in zip(found, zeros, strict=True)]
+        forward_nodes = set(map(id, graph.nodes[:before]))
+        return graph.prune(), (structure, names, lambda program: _split(program, forward_nodes), len(outputs))
+
+    return build
+
+
+def _split(program: Program, forward: set[int]) -> int:
+    """The first call that belongs to the backward pass."""
+    seeds = {f"input{i}" for i, v in enumerate(program.graph.inputs) if v.name.startswith("dy")}
+    for i, call in enumerate(program.calls):
+        if any(getattr(b, "region", "") in seeds for b in call.arguments.values()):
+            return i
+    return len(program.calls)
+
+
+def value_and_grad(net: Module, loss: Callable[..., Any]) -> Callable[..., tuple[float, dict[str, Array]]]:
+    """`f(x, *targets) -> (loss, gradients by parameter name)`."""
+    programs = Programs(_loss_builder(net, loss), net)
+
+    def evaluate(x: Any, *targets: Any) -> tuple[float, dict[str, Array]]:
+        arrays = [as_images(x), *(as_target(t) for t in targets)]
+        program, names = programs.of(*arrays)
+        check_labels(program.graph, arrays)
+        value, *gradients = program.run(arrays, random.run_key())
+        return float(value), dict(zip(names, gradients, strict=True))
+
+    return evaluate
+
+
+def as_target(y: Any) -> Array:
+    """Targets: labels as int64, or floats; NaN is refused."""
+    array = as_array(y, "y")
+    if array.dtype == np.float32 and np.isnan(array).any():
+        where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+        raise DataError(f"the target is NaN at index {where}; remove or mend that sample")
+    return array
+
+
+def trace_loss(graph: Graph, net: Module, loss: Callable[..., Any], inputs: Sequence[Array]) -> tuple[Value, list[Value], Callable[..., Any]]:
+    """Trace loss(net(x), *targets); returns the loss and the network's outputs."""
+    x, *targets = inputs
+    values = [graph.input(*_spec(x)), *(graph.input(*_spec(t), name="y") for t in targets)]
+    result = trace_values(net, values[:1])
+    outputs, structure = unpack(graph, result)
+    value = trace_values(loss, [result, *values[1:]])
+    if not isinstance(value, Value) or value.spec.size != 1:
+        shape = getattr(value, "shape", type(value).__name__)
+        raise ShapeError(f"the loss has shape {shape}, but training needs one number", fix="use reduction='mean' or 'sum'")
+    return value, outputs, structure
+
+
+def _loss_builder(net: Module, loss: Callable[..., Any]) -> Callable[..., tuple[Graph, Any]]:
+    def build(*inputs: Array) -> tuple[Graph, Any]:
+        graph = new_graph(net, loss)
+        value, _, _ = trace_loss(graph, net, loss, inputs)
+        names = [n for n, v in graph.parameters.items() if graph.sources[v].requires_grad]
+        wanted = [graph.parameters[n] for n in names]
+        seed = graph.constant(np.ones(value.shape, np.float32))
+        found = differentiate(graph, [value], [seed], wanted)
+        zeros = [graph.constant(np.zeros(w.shape, np.float32)) for w in wanted]
+        graph.outputs = [value, *(g if g is not None else z for g, z in zip(found, zeros, strict=True))]
+        return graph.prune(), names
+
+    return build
+
+
+# training
+
+
+class Step:
+    """`step(x, y) -> loss`: one training step as one native call.
+
+    output is the network's output of the last step. Parameters are up to date whenever they are read.
+    """
+
+    def __init__(self, net: Module, loss: Callable[..., Any], optimizer: Any, clip_norm: float | None = None):
+        if clip_norm is not None and not clip_norm > 0:
+            raise ArgumentError(f"clip_norm must be greater than 0, got {clip_norm}")
+        self.net, self.loss, self.optimizer, self.clip_norm = net, loss, optimizer, clip_norm
+        self.groups = optimizer.groups_for(net)
+        self.hypers = [Variable(group.hyper(1)) for group in self.groups]
+        self.programs = Programs(self._build, net)
+        self._last: Callable[[], Any] = lambda: None
+
+    @property
+    def output(self) -> Any:
+        """The network's output of the last step; None before the first."""
+        return self._last()
+
+    def __call__(self, x: Any, *targets: Any) -> float:
+        arrays = [as_images(x), *(as_target(t) for t in targets)]
+        program, structure = self.programs.of(*arrays)
+        check_labels(program.graph, arrays)
+        self.optimizer.steps += 1
+        for group, hyper in zip(self.groups, self.hypers, strict=True):
+            hyper.put(group.hyper(self.optimizer.steps))
+        space = program.workspace()
+        program.begin(space, arrays, random.run_key())
+        program.execute(space)
+        program.end()
+        value = float(program.result(space, 0))
+        program.release(space)
+        self._last = lambda: structure([program.result(space, i) for i in range(1, len(program.results))])
+        return value
+
+    def _build(self, *inputs: Array) -> tuple[Graph, Any]:
+        graph = new_graph(self.net, self.loss)
+        value, outputs, structure = trace_loss(graph, self.net, self.loss, inputs)
+        trained = [(g, h, p) for g, h in zip(self.groups, self.hypers, strict=True) for p in g.parameters]
+        values = [graph.source(p, "parameter") for _, _, p in trained]
+        seed = graph.constant(np.ones(value.shape, np.float32))
+        gradients = differentiate(graph, [value], [seed], values)
+        pairs = [(item, v, d) for item, v, d in zip(trained, values, gradients, strict=True) if d is not None]
+        if not pairs:
+            raise ArgumentError("no trained parameter reaches the loss; look at the network's forward and at requires_grad")
+        if self.clip_norm is not None:
+            graph.apply(ops.ClipScale(float(self.clip_norm)), graph.apply(ops.GradientNorm(), *(d for _, _, d in pairs)))
+        for (group, hyper, parameter), old, gradient in pairs:
+            self._update(graph, group, hyper, parameter, old, gradient)
+        graph.outputs = [value, *outputs]
+        clipping = [n for n in graph.nodes if isinstance(n.op, (ops.ClipScale, ops.GradientNorm))]
+        graph.prune()
+        graph.nodes += clipping  # they have no reader in the graph: the scale goes straight into the update kernels
+        return graph, structure
+
+    def _update(self, graph: Graph, group: Any, hyper: Variable, parameter: Parameter, old: Value, gradient: Value) -> None:
+        states = [self.optimizer.state_of(parameter, name) for name in group.state_names]
+        values = [graph.source(s, "buffer") for s in states]
+        made = graph.apply(group.op, old, gradient, *values, graph.source(hyper, "buffer"))
+        graph.updates.update(zip([old, *values], made if isinstance(made, tuple) else (made,), strict=True))
+
+
+def compile(net: Module, loss: Callable[..., Any], optimizer: Any, clip_norm: float | None = None) -> Step:
+    """A training step: forward, loss, backward and update compiled together, for each batch shape when it first comes.
+
+    clip_norm scales the gradients down to this total norm where it is larger.
+    """
+    return Step(net, loss, optimizer, clip_norm)
+
+
+def check_labels(graph: Graph, inputs: Sequence[Array]) -> None:
+    """Refuse labels outside of the classes that a cross-entropy knows: the program must not read past a row."""
+    by_value = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        if isinstance(node.op, ops.CrossEntropy) and node.inputs[1] in by_value:
+            logits, labels = node.inputs[0], by_value[node.inputs[1]]
+            classes = logits.shape[0 if logits.ndim == 1 else 1]
+            low, high = int(labels.min()), int(labels.max())
+            if low < 0 or high >= classes:
+                _refuse_labels(labels, classes, node.op.ignore_index)
+
+
+def _refuse_labels(labels: Array, classes: int, ignored: int) -> None:
+    wrong = ((labels < 0) | (labels >= classes)) & (labels != ignored)
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = index[0] if len(index) == 1 else index
+        raise DataError(f"label {int(labels[index])} at index {place} is outside 0..{classes - 1}: the network has {classes} classes; "
+                        "mend the labels or give the last layer more outputs")
