@@ -72,10 +72,10 @@ def load_metadata(path: str | Path) -> dict[str, Any]:
 
 
 def version() -> str:
-    """Of this striate; empty where it is not known."""
-    import striate
+    """Of this striate."""
+    from striate import __version__  # the package is still being imported when this file is
 
-    return getattr(striate, "__version__", "")
+    return __version__
 
 
 def _built(header: dict[str, Any], path: str | Path) -> Module:

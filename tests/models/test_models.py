@@ -6,12 +6,12 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from tests.helpers import close, draw
+from tests.nn.helpers import check_module, gradients, run, step
 
 from striate import models, nn
 from striate.errors import ArgumentError
 from striate.models import registry
-from tests.helpers import close, draw
-from tests.nn.helpers import check_module, gradients, run, step
 
 INPUTS = {"lenet": (2, 1, 28, 28), "small_cnn": (2, 1, 28, 28), "captcha": (2, 1, 30, 80)}
 OWN = [
@@ -116,7 +116,7 @@ def test_register(monkeypatch):
 WRONG = {
     "there is no model 'lenett'; did you mean 'lenet'?": lambda: models.create("lenett"),
     "there is no model 'xyz'; there are " + ", ".join(models.list()): lambda: models.create("xyz"),
-    "model 'lenet' got an unexpected keyword argument 'classes'; it takes num_classes: 'int' = 10":
+    "model 'lenet' got an unexpected keyword argument 'classes'; it takes num_classes=10":
         lambda: models.create("lenet", classes=3),
     "alphabet must be one or more different characters, got 'AA'": lambda: models.captcha("AA"),
     "4 characters need 8 pixels of height and 8 * 4 of width, got 30 x 31; use larger pictures":

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from tests.helpers import close, draw
 
 import striate.nn
 from striate import nn
 from striate.gradient import differentiate
 from striate.graph import Graph, trace
 from striate.ops import Array, Spec
-from tests.helpers import close, draw
 
 Maker = Callable[[Any], Any]
 """Builds a module out of a namespace with PyTorch's names: striate.nn or torch.nn."""

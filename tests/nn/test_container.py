@@ -4,11 +4,11 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from tests.helpers import draw
+from tests.nn.helpers import check_module, check_state, run
 
 from striate import nn
 from striate.errors import ArgumentError
-from tests.helpers import draw
-from tests.nn.helpers import check_module, check_state, run
 
 
 def edited(nn):

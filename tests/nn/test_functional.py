@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as TF
+from tests.helpers import close, draw
+from tests.nn.helpers import run
 
 from striate import nn
 from striate.errors import ArgumentError, ShapeError
 from striate.nn import functional as F
-from tests.helpers import close, draw
-from tests.nn.helpers import run
 
 
 class Call(nn.Module):

@@ -5,12 +5,12 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from tests.helpers import close, draw
+from tests.nn.helpers import both, check_module, graph_of, run
 
 import striate.nn
 from striate import nn
 from striate.errors import ArgumentError, ShapeError
-from tests.helpers import close, draw
-from tests.nn.helpers import both, check_module, graph_of, run
 
 LAYERS = [
     (lambda nn: nn.Conv2d(3, 4, 3), (2, 3, 7, 8)),

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from tests.helpers import close, draw
+from tests.nn.helpers import gradients, graph_of, run, torch_gradients
 
 from striate import nn
 from striate.errors import ArgumentError, ShapeError
-from tests.helpers import close, draw
-from tests.nn.helpers import gradients, graph_of, run, torch_gradients
 
 WEIGHT = [0.5, 1.0, 2.0, 0.25]
 OPTIONS = [

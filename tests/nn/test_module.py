@@ -6,11 +6,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from tests.helpers import close, draw
+from tests.nn.helpers import check_state, gradients, graph_of, run
 
 from striate import nn
 from striate.errors import ArgumentError, ShapeError, StateDictError
-from tests.helpers import close, draw
-from tests.nn.helpers import check_state, gradients, graph_of, run
 
 
 def network(nn):
@@ -128,9 +128,9 @@ def test_attributes():
     norm.running_mean = [1.0, 2.0]
     assert norm.running_mean.data.tolist() == [1, 2] and isinstance(norm.running_mean, nn.Buffer)
     del layer.weight
-    with pytest.raises(AttributeError, match="^Linear has no attribute 'weight'$"):
+    with pytest.raises(AttributeError, match=r"^Linear has no attribute 'weight'$"):
         layer.weight  # noqa: B018
-    with pytest.raises(AttributeError, match="^Linear has no attribute 'weight'$"):
+    with pytest.raises(AttributeError, match=r"^Linear has no attribute 'weight'$"):
         del layer.weight
     with pytest.raises(AttributeError, match=r"^Net has no module 'neck' \(looking for 'neck.0'\)$"):
         network(nn).get_submodule("neck.0")
@@ -220,7 +220,7 @@ def test_parameters_outside_forward_are_arrays():
     assert np.asarray(a).dtype == np.float32 and np.mean(a) == 1.5 and repr(a) == "Parameter(2,)"
     with pytest.raises(AttributeError, match=r"^Parameter has no attribute 'mean'; outside forward use .data.mean$"):
         a.mean()
-    with pytest.raises(AttributeError, match="^Parameter has no attribute 'shap'$"):
+    with pytest.raises(AttributeError, match=r"^Parameter has no attribute 'shap'$"):
         a.shap  # noqa: B018
 
 
@@ -239,7 +239,7 @@ def test_keyword_arguments_between_modules():
 
     x = draw(2, 2)
     close(run(Outer(), x), 4 * x)
-    with pytest.raises(ArgumentError, match="^Inner runs on arrays given by position, got 'extra' by name$"):
+    with pytest.raises(ArgumentError, match=r"^Inner runs on arrays given by position, got 'extra' by name$"):
         Inner()(x, extra=x)
 
 
@@ -270,7 +270,7 @@ def test_errors_name_the_module_and_the_line():
 
 
 def test_a_module_without_forward():
-    with pytest.raises(NotImplementedError, match="^ModuleList needs a forward method that says what it computes$"):
+    with pytest.raises(NotImplementedError, match=r"^ModuleList needs a forward method that says what it computes$"):
         run(nn.ModuleList(), draw(2))
 
 

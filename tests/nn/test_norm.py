@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from tests.helpers import close, draw
+from tests.nn.helpers import both, check_state, graph_of, run, step
 
 from striate import nn
 from striate.errors import ShapeError
-from tests.helpers import close, draw
-from tests.nn.helpers import both, check_state, graph_of, run, step
 
 
 @pytest.mark.parametrize("options", [{}, {"momentum": 0.3}, {"momentum": None}, {"affine": False}, {"momentum": 1.0}])

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code."""
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False, prog_name="striate")
         return code if isinstance(code, int) else 0
     except typer.Exit as done:
         return done.exit_code

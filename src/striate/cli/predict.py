@@ -64,10 +64,11 @@ def prepared(told: dict[str, Any], images: list[Path]) -> np.ndarray:
     import numpy as np
 
     from striate.data import Normalize, read_image
+    from striate.data.dataset import as_input
 
     channels, height, width = told["input_shape"]
-    x = np.stack([read_image(path, (height, width), grey=channels == 1) for path in images])
-    return np.ascontiguousarray(Normalize(told["mean"], told["std"])(x)) if "mean" in told else x / np.float32(255)
+    x = as_input(np.stack([read_image(path, (height, width), grey=channels == 1) for path in images]))
+    return Normalize(told["mean"], told["std"])(x) if told.get("mean") else x
 
 
 def probabilities(scores: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ EXAMPLES = """
 
   striate summary fashion-mnist.safetensors
 """
-INPUTS = {"captcha": (3, 60, 160), "lenet": (1, 28, 28), "small_cnn": (1, 28, 28)}
-"""Sizes that models are made for, where not that of ImageNet's pictures."""
+INPUTS = {"lenet": (1, 28, 28), "small_cnn": (1, 28, 28)}
+"""Sizes that models are made for, where that is not (3, 224, 224), the size of ImageNet's pictures."""
 
 
 def summary(
@@ -37,10 +37,18 @@ def opened(model: str) -> tuple[Any, tuple[int, ...]]:
     from striate import models
     from striate.save import load, load_metadata
 
-    if Path(model).exists() or model.endswith(".safetensors"):
-        net = load(model)
-        return net, tuple(load_metadata(model).get("input_shape") or INPUTS.get(getattr(net, "config", {}).get("name"), (3, 224, 224)))
-    return models.create(model), INPUTS.get(model, (3, 224, 224))
+    if not (Path(model).exists() or model.endswith(".safetensors")):
+        net = models.create(model)
+        return net, made_for(net)
+    net, told = load(model), load_metadata(model)
+    return net, tuple(told["input_shape"]) if "input_shape" in told else made_for(net)
+
+
+def made_for(net: Any) -> tuple[int, ...]:
+    """The size of input that a model was made for: its own arguments say it, or its name."""
+    config = getattr(net, "config", {})
+    usual = INPUTS.get(config.get("name", ""), (3, 224, 224))
+    return tuple(config.get(name, size) for name, size in zip(("in_channels", "height", "width"), usual))
 
 
 def shape_of(text: str) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ Numbers = tuple[float, ...]
 MEMORY = 2**31
 """Bytes of images that are kept decoded; larger folders are read again in every epoch."""
 SPLITS = ("train", "val", "valid", "validation", "test")
+CAPTCHAS = 20_000
+"""Captchas to train on, where nobody says how many."""
 VALIDATION = 5000
 """Captchas, and images of a published training set, that judge the training."""
 
@@ -28,9 +30,10 @@ class Task:
     validation: Dataset
     test: Dataset | None
     shape: tuple[int, ...]
-    """Of one image as the network gets it: (C, H, W)."""
+    """(C, H, W) of one image as the network gets it."""
     mean: Numbers
     std: Numbers
+    """Taken off the pixels, and what they are divided by; empty where the network takes pixels from 0 to 1."""
     model: str
     arguments: dict[str, Any]
     """What the model may want to know; each takes what it has arguments for."""
@@ -46,7 +49,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Published:
-    """A published dataset: its function in striate.data, the mean and deviation of its pixels, and what suits it."""
+    """A published dataset: its function in striate.data, the mean and deviation of its pixels, and the model that suits it.
+
+    `shape` is what that model reads: CIFAR-10's 32 x 32 pixels are scaled to it.
+    """
 
     function: str
     shape: tuple[int, ...]
@@ -59,7 +65,7 @@ class Published:
 PUBLISHED = {
     "mnist": Published("mnist", (1, 28, 28), (0.1307,), (0.3081,), "lenet", False),
     "fashion-mnist": Published("fashion_mnist", (1, 28, 28), (0.2860,), (0.3530,), "small_cnn", True),
-    "cifar10": Published("cifar10", (3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), "small_cnn", True),
+    "cifar10": Published("cifar10", (3, 28, 28), (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), "small_cnn", True),
 }
 
 
@@ -70,7 +76,7 @@ class Wishes:
     seed: int = 0
     limit: int | None = None
     size: tuple[int, int] | None = None
-    grey: bool = False
+    grey: bool | None = None
     alphabet: str = "0123456789"
     length: int = 4
 
@@ -88,20 +94,17 @@ def open_task(data: str, wishes: Wishes) -> Task:
 
 
 def captcha(wishes: Wishes) -> Task:
+    """Captchas drawn for the purpose: grey and small unless wished otherwise."""
     from striate.data import CaptchaDataset
 
-    def drawn(count: int, part: int) -> CaptchaDataset:
-        return CaptchaDataset(count, wishes.alphabet, wishes.length, size=wishes.size, grey=wishes.grey,
-                              seed=3 * wishes.seed + part)
-
-    count = wishes.limit or 20_000
+    grey, size, text = wishes.grey is not False, wishes.size or (30, 80), {"alphabet": wishes.alphabet, "length": wishes.length}
+    count = wishes.limit or CAPTCHAS
     held = min(VALIDATION, max(1, count // 10))
-    parts = [drawn(n, part) for part, n in enumerate((count, held, held))]
+    parts = [CaptchaDataset(n, **text, size=size, grey=grey, seed=3 * wishes.seed + part)  # type: ignore[arg-type]
+             for part, n in enumerate((count, held, held))]
     train, validation, test = (part.materialise() for part in parts)
     shape = parts[0].shape
-    return Task("captcha", train, validation, test, shape, (0.5,) * shape[0], (0.25,) * shape[0], "captcha",
-                {"alphabet": wishes.alphabet, "length": wishes.length, "in_channels": shape[0]},
-                {"alphabet": wishes.alphabet, "length": wishes.length}, [])
+    return Task("captcha", train, validation, test, shape, (), (), "captcha", {**text, **sizes(shape)}, text, [])
 
 
 def published(name: str, source: Published, wishes: Wishes) -> Task:
@@ -114,7 +117,7 @@ def published(name: str, source: Published, wishes: Wishes) -> Task:
     channels, height, width = source.shape
     shape = (channels, *(wishes.size or (height, width)))
     return Task(name, limited(train, wishes), validation, test, shape, source.mean, source.std, source.model,
-                {"num_classes": len(both.classes), "in_channels": channels}, {"classes": list(both.classes)},
+                {"num_classes": len(both.classes), **sizes(shape)}, {"classes": list(both.classes)},
                 augmentation(shape, source.flip))
 
 
@@ -122,10 +125,10 @@ def folder(path: Path, wishes: Wishes) -> Task:
     """A folder of classes, or of train/ and val/ (and test/) with the classes inside."""
     from striate.data import random_split
 
-    size = wishes.size or (28, 28)
-    parts = {name: images(path / name, size, wishes.grey) for name in SPLITS if (path / name).is_dir()}
+    size, grey = wishes.size or (28, 28), bool(wishes.grey)
+    parts = {name: images(path / name, size, grey) for name in SPLITS if (path / name).is_dir()}
     if "train" not in parts:
-        parts = {"train": images(path, size, wishes.grey)}
+        parts = {"train": images(path, size, grey)}
     test, train = parts.pop("test", None), parts.pop("train")
     classes = list(train.classes)
     for name, part in parts.items():
@@ -135,10 +138,9 @@ def folder(path: Path, wishes: Wishes) -> Task:
     validation = next(iter(parts.values()), None)
     if validation is None:
         train, validation = random_split(train, [0.8, 0.2], seed=wishes.seed)
-    channels = 1 if wishes.grey else 3
-    return Task(path.resolve().name, limited(train, wishes), validation, test, (channels, *size), (0.5,) * channels,
-                (0.25,) * channels, "small_cnn", {"num_classes": len(classes), "in_channels": channels},
-                {"classes": classes}, augmentation((channels, *size), True))
+    shape = (1 if grey else 3, *size)
+    return Task(path.resolve().name, limited(train, wishes), validation, test, shape, (0.5,) * shape[0], (0.25,) * shape[0],
+                "small_cnn", {"num_classes": len(classes), **sizes(shape)}, {"classes": classes}, augmentation(shape, True))
 
 
 def images(path: Path, size: tuple[int, int], grey: bool) -> Any:
@@ -170,6 +172,11 @@ def augmentation(shape: tuple[int, ...], flip: bool) -> list[Transform]:
 
     crop = RandomCrop((shape[1], shape[2]), padding=max(shape[1:]) // 8)
     return [crop, RandomHorizontalFlip()] if flip else [crop]
+
+
+def sizes(shape: tuple[int, ...]) -> dict[str, int]:
+    """Channels, height and width by the names that models have for them."""
+    return dict(zip(("in_channels", "height", "width"), shape))
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:

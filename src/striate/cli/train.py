@@ -61,7 +61,8 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Train on so many images only; how many captchas to draw.")] = None,
     size: Annotated[str | None, typer.Option(help="Scale images to this many pixels, such as 64 or 60x160.")] = None,
-    grey: Annotated[bool, typer.Option("--grey", help="Images of a folder, or captchas, without colour.")] = False,
+    grey: Annotated[bool | None, typer.Option("--grey/--colour", help="Read images of a folder, or draw captchas, without colour "
+                                              "or with. Captchas are grey by default.")] = None,
     alphabet: Annotated[str, typer.Option(help="Characters of the captchas.")] = "0123456789",
     length: Annotated[int, typer.Option(min=1, help="Characters in a captcha.")] = 4,
 ) -> None:
@@ -76,7 +77,7 @@ def train(
     if not file.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder {file.absolute().parent} does not exist", param_hint="--out")
     if threads is not None:
-        from striate.cpu import set_num_threads
+        from striate import set_num_threads
 
         set_num_threads(threads)
     random.seed(seed)
@@ -111,13 +112,11 @@ def loaders(task: Task, batch_size: int, augment: bool, seed: int) -> list[Any]:
     """Training, validation and test data in batches, prepared alike; None where there is no test data."""
     from striate.data import Compose, DataLoader, Normalize, Resize
 
-    same: list[Any] = [Normalize(task.mean, task.std)]
-    if task.train[0][0].shape != task.shape:
-        same.insert(0, Resize(task.shape[1:]))
-    more = task.augmentation if augment else []
-    train = DataLoader(task.train, batch_size, shuffle=True, seed=seed, transform=Compose([*same[:-1], *more, same[-1]]))
-    plain = [part and DataLoader(part, batch_size, transform=Compose(same)) for part in (task.validation, task.test)]
-    return [train, *plain]
+    before = [Resize((task.shape[1], task.shape[2]))] if task.train[0][0].shape != task.shape else []
+    after = [Normalize(task.mean, task.std)] if task.mean else []
+    varied, plain = Compose([*before, *(task.augmentation if augment else []), *after]), Compose([*before, *after])
+    train = DataLoader(task.train, batch_size, shuffle=True, seed=seed, transform=varied)
+    return [train, *(part and DataLoader(part, batch_size, transform=plain) for part in (task.validation, task.test))]
 
 
 def make_trainer(net: Module, rule: Rule, lr: float, schedule: Schedule, epochs: int, batches: int) -> Trainer:

@@ -32,7 +32,7 @@ def register(build: Callable[P, M]) -> Callable[P, M]:
         try:
             given = signature.bind(*args, **kwargs)
         except TypeError as error:
-            takes = ", ".join(str(p) for p in signature.parameters.values()) or "no arguments"
+            takes = ", ".join(str(p.replace(annotation=p.empty)) for p in signature.parameters.values()) or "no arguments"
             raise ArgumentError(f"model '{name}' {error}; it takes {takes}") from None
         given.apply_defaults()
         net = build(*given.args, **given.kwargs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from striate.errors import ArgumentError
 from striate.graph import Value
 from striate.nn import functional as F
 from striate.nn import init
-from striate.nn.module import Module, Parameter
+from striate.nn.module import Module, Parameter, check_sizes
 from striate.window import windows
 
 
@@ -55,7 +54,7 @@ class Conv2d(Module):
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
-        uniform_by_fan_in(self.weight, self.bias)
+        init.uniform_by_fan_in_(self.weight, self.bias)
 
     def forward(self, input: Value) -> Value:
         return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
@@ -75,18 +74,3 @@ def _shown(pads: list[tuple[int, int]]) -> tuple[int, ...]:
     """(rows, columns) where both sides are padded alike, else (top, bottom, left, right)."""
     alike = all(low == high for low, high in pads)
     return tuple(low for low, _ in pads) if alike else tuple(p for both in pads for p in both)
-
-
-def check_sizes(**sizes: int) -> None:
-    """Refuse sizes that are no whole numbers from 1 up."""
-    for name, size in sizes.items():
-        if not hasattr(size, "__index__") or size < 1:
-            raise ArgumentError(f"{name} must be a whole number from 1 up, got {size!r}")
-
-
-def uniform_by_fan_in(weight: Parameter, bias: Parameter | None) -> None:
-    """PyTorch's start for convolution and linear layers: uniform within 1 / sqrt(fan_in), the bias too."""
-    init.kaiming_uniform_(weight, a=math.sqrt(5))
-    if bias is not None:
-        bound = 1 / math.sqrt(init.fans(weight)[0])
-        init.uniform_(bias, -bound, bound)

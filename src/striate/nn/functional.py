@@ -21,7 +21,7 @@ from striate import ops
 from striate.errors import ArgumentError, ShapeError
 from striate.graph import Value
 from striate.nn.module import TRACED, Variable
-from striate.window import pair, windows
+from striate.window import Window2d, pair, windows
 
 Tensor = Value | Variable
 """What a function takes: a symbolic value, or a parameter or buffer that stands for one."""
@@ -38,7 +38,7 @@ def conv2d(
 
     padding: pixels, a pair (rows, columns), (top, bottom, left, right), 'valid' or 'same' (`striate.window.windows`).
     """
-    op = ops.Conv2d(windows(_weight_shape(weight, 4)[2:], stride, padding, dilation), groups)
+    op = ops.Conv2d(_window(_weight_shape(weight, 4)[2:], stride, padding, dilation), groups)
     return _images(input, lambda x: x.graph.apply(op, x, weight, *_given(bias)))
 
 
@@ -55,7 +55,7 @@ def max_pool2d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
 ) -> Value:
     """`striate.ops.MaxPool2d` of (N, C, H, W) -> (N, C, P, Q); the stride is the kernel's size unless given."""
-    op = ops.MaxPool2d(windows(kernel_size, _stride(stride, kernel_size), padding, dilation, ceil_mode))
+    op = ops.MaxPool2d(_window(kernel_size, _stride(stride, kernel_size), padding, dilation, ceil_mode))
     return _images(input, lambda x: x.graph.apply(op, x)[0])
 
 
@@ -66,7 +66,7 @@ def avg_pool2d(
     """`striate.ops.AvgPool2d` of (N, C, H, W) -> (N, C, P, Q); the stride is the kernel's size unless given."""
     if divisor_override == 0:
         raise ArgumentError("divisor_override must not be 0; None divides by the number of taps")
-    window = windows(kernel_size, _stride(stride, kernel_size), padding, 1, ceil_mode)
+    window = _window(kernel_size, _stride(stride, kernel_size), padding, 1, ceil_mode)
     op = ops.AvgPool2d(window, count_include_pad, divisor_override)
     return _images(input, lambda x: x.graph.apply(op, x))
 
@@ -116,12 +116,12 @@ def adaptive_size(output_size: Any, size: Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def _even_window(size: Sequence[int], output_size: tuple[int, int]) -> Any:
+def _even_window(size: Sequence[int], output_size: tuple[int, int]) -> Window2d | None:
     """The window that pools `size` pixels to `output_size` where that comes out even; None elsewhere."""
     if any(n == 0 or n % out for n, out in zip(size, output_size)):
         return None
     step = tuple(n // out for n, out in zip(size, output_size))
-    return windows(step, step)
+    return _window(step, step)
 
 
 # normalisation and dropout
@@ -359,6 +359,12 @@ def _images(input: Tensor, function: Callable[[Value], Any]) -> Any:
         return function(x)
     y = function(x.unsqueeze(0))
     return tuple(v.squeeze(0) for v in y) if isinstance(y, tuple) else y.squeeze(0)
+
+
+def _window(kernel_size: Any, stride: Any, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Window2d:
+    """The windows of height and width."""
+    height, width = windows(kernel_size, stride, padding, dilation, ceil_mode)
+    return height, width
 
 
 def _given(item: Any) -> tuple[Any, ...]:

@@ -98,6 +98,14 @@ def kaiming_normal_(tensor: Variable, a: float = 0, mode: str = "fan_in", nonlin
     return normal_(tensor, 0, _kaiming(tensor, a, mode, nonlinearity))
 
 
+def uniform_by_fan_in_(weight: Variable, bias: Variable | None) -> None:
+    """PyTorch's start for convolution and linear layers: uniform within 1 / sqrt(fan_in), the bias too."""
+    kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None:
+        bound = 1 / math.sqrt(fans(weight)[0])
+        uniform_(bias, -bound, bound)
+
+
 def _xavier(tensor: Variable, gain: float) -> float:
     return gain * math.sqrt(2 / sum(fans(tensor)))
 

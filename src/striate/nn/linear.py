@@ -8,8 +8,8 @@ import numpy as np
 
 from striate.graph import Value
 from striate.nn import functional as F
-from striate.nn.conv import check_sizes, uniform_by_fan_in
-from striate.nn.module import Module, Parameter
+from striate.nn import init
+from striate.nn.module import Module, Parameter, check_sizes
 
 
 class Linear(Module):
@@ -32,7 +32,7 @@ class Linear(Module):
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
-        uniform_by_fan_in(self.weight, self.bias)
+        init.uniform_by_fan_in_(self.weight, self.bias)
 
     def forward(self, input: Value) -> Value:
         return F.linear(input, self.weight, self.bias)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -165,7 +165,7 @@ class Module:
     training: bool
     built_at: str
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         module = super().__new__(cls)
         fields = {"training": True, "built_at": _user_line(), "_parameters": {}, "_buffers": {}, "_modules": {}, "_programs": {}}
         module.__dict__.update(fields)
@@ -418,6 +418,13 @@ def _leaves(args: Any) -> Iterator[Any]:
 def _listing(names: list[str], most: int = 6) -> str:
     shown = ", ".join(f"'{n}'" for n in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def check_sizes(**sizes: int) -> None:
+    """Refuse sizes that are no whole numbers from 1 up."""
+    for name, size in sizes.items():
+        if not hasattr(size, "__index__") or size < 1:
+            raise ArgumentError(f"{name} must be a whole number from 1 up, got {size!r}")
 
 
 def _user_line() -> str:

@@ -10,8 +10,7 @@ from striate.errors import ShapeError
 from striate.graph import Value
 from striate.nn import functional as F
 from striate.nn import init
-from striate.nn.conv import check_sizes
-from striate.nn.module import Module, Parameter
+from striate.nn.module import Module, Parameter, check_sizes
 from striate.ops import Increment
 
 

@@ -23,7 +23,7 @@ def batch_norm(low: Lowering, group: Group) -> None:
     low.call(kernels.NormFinish(C, PARTS, eps), part=part, mean=means, variance=variances, rstd=rstd)
     scale, shift = low.need(weight, vector), low.need(bias, vector)
     chain, places = low.chain(group, form, y)
-    low.call(kernels.Normalise(C, eps, chain), rows=rows, x=source, weight=scale, bias=shift, mean=means, rstd=rstd, **places)
+    low.call(kernels.Normalise(C, chain), rows=rows, x=source, weight=scale, bias=shift, mean=means, rstd=rstd, **places)
     low.deviations[variance] = rstd
 
 

@@ -1,0 +1,48 @@
+"""Loops that several kernels share: over the elements of an array, over blocks of rows, over fixed parts of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from striate.kernel.language import Builder, IntLike, Num
+
+Value = TypeVar("Value")
+
+
+def elements(k: Builder, size: IntLike) -> Iterator[tuple[IntLike, IntLike | None]]:
+    """(first, count) of this thread's vectors of a flat array: whole ones (count None), then what is left, on the first thread."""
+    whole, lanes = size // k.lanes, k.lanes
+    for i in k.share(whole):
+        yield i * lanes, None
+    rest = size - whole * lanes
+    for _ in k.when(k.int_compare("eq", k.thread, 0)):
+        for _ in k.when(k.int_compare("gt", rest, 0)):
+            yield whole * lanes, rest
+
+
+def row_blocks(k: Builder, first: IntLike, last: IntLike, size: int) -> Iterator[tuple[IntLike, int]]:
+    """(row, rows) of the blocks of `size` rows from first to last, then single rows."""
+    whole = first + (last - first) // size * size
+    for row in k.range(first, whole, size):
+        yield row, size
+    for row in k.range(whole, last):
+        yield row, 1
+
+
+def part_of(part: IntLike, parts: int, rows: IntLike) -> tuple[IntLike, IntLike]:
+    """First and last row of a part of the batch: a cut that does not depend on the threads."""
+    return (part * rows) // parts, ((part + 1) * rows) // parts
+
+
+def tree(values: Sequence[Value], combine: Callable[[Value, Value], Value]) -> Value:
+    """Neighbours are combined first: short chains for the machine, small rounding errors."""
+    found = list(values)
+    while len(found) > 1:
+        pairs = [combine(a, b) for a, b in zip(found[::2], found[1::2], strict=False)]
+        found = pairs + found[2 * len(pairs):]
+    return found[0]
+
+
+def add(a: Num, b: Num) -> Num:
+    return a + b

@@ -1,0 +1,172 @@
+"""Cross-entropy of class indices, as torch.nn.functional.cross_entropy, and its gradient.
+
+    m = max_c x_c    s = sum_c e^(x_c - m)    z_c = x_c - m - ln s
+    q_c    = weight_c * ((1 - smoothing) * [c = target] + smoothing / C)        0 in rows whose target is ignore_index
+    part   = (- sum_c q_c * z_c, weight_target) for each row
+    finish   mean: sum of losses / sum of weights        sum: sum of losses        none: each row's loss
+    dx_c   = (e^(z_c) * sum_j q_j - q_c) * dloss         mean: dloss / sum of weights
+
+A target that is no class gives NaN and reads nothing outside of the row.
+
+Layouts   x dx (rows, C)   target (rows) i64   part (rows, 2)   weight (C)
+Tasks     rows; the sums over rows are one thread's work, in order
+
+Source: Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990; Szegedy et al.,
+arXiv:1512.00567, section 7 (smoothing).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.softmax import Rows
+from striate.kernel import math as functions
+from striate.kernel.language import Builder, IntLike, Num, Tensor
+
+
+@dataclass(frozen=True)
+class Target:
+    """One row's class: `place` lies in 0 .. C - 1 whatever the label is, `weight` is 0 if ignored and NaN if it is no class."""
+
+    place: IntLike
+    ignored: Num
+    weight: Num
+
+
+def target_of(k: Builder, label: IntLike, C: int, ignore_index: int, weight: Tensor | None) -> Target:
+    place = k.min(k.max(label, 0), C - 1)
+    ignored, known = k.int_compare("eq", label, ignore_index), k.int_compare("eq", label, place)
+    own = weight[place] if weight is not None else k.constant(1.0)
+    counted = k.where(known, own, k.constant(math.nan))
+    return Target(place, ignored, k.where(ignored, k.constant(0.0), counted))
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Kernel):
+    """x, target and weight if weighted -> part."""
+
+    C: int
+    label_smoothing: float = 0.0
+    ignore_index: int = -100
+    weighted: bool = False
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "x", "target", *(("weight",) if self.weighted else ()), "part")
+
+    def build(self, k: Builder) -> None:
+        count_rows, rows = k.int("rows"), Rows(k, self.C)
+        x, labels, part = k.tensor("x", (count_rows, self.C)), k.tensor("target", (count_rows,), "i64"), k.tensor("part", (count_rows, 2))
+        weight = k.tensor("weight", (self.C,)) if self.weighted else None
+        for row in k.share(count_rows):
+            target = target_of(k, labels.int(row), self.C, self.ignore_index, weight)
+            peak, total = rows.shifted_sum(x, row)
+            log = functions.log(k, total)
+            loss = target.weight * (log - (x[row, target.place] - peak))
+            if self.label_smoothing:
+                loss = loss * (1.0 - self.label_smoothing) + self.spread(k, rows, x, weight, row, peak, log) * (self.label_smoothing / self.C)
+            part.store(k.where(target.ignored, k.constant(0.0), loss), row, 0)
+            part.store(target.weight, row, 1)
+
+    def spread(self, k: Builder, rows: Rows, x: Tensor, weight: Tensor | None, row: IntLike, peak: Num, log: Num) -> Num:
+        """- sum_c weight_c * z_c"""
+        m, s = k.splat(peak, rows.lanes), k.splat(log, rows.lanes)
+
+        def term(first: IntLike, count: int | None) -> Num:
+            loss = s - (rows.read(x, row, first, count) - m)
+            own = column_weight(k, rows, weight, first, count)
+            return loss * own
+
+        return rows.total("add", 0.0, term)
+
+
+def column_weight(k: Builder, rows: Rows, weight: Tensor | None, first: IntLike, count: int | None) -> Num:
+    """The weights of a vector of classes, zero past the last."""
+    if weight is not None:
+        return weight.vec(first, lanes=rows.lanes, count=count)
+    one = k.constant(1.0, rows.lanes)
+    return one if count is None else k.where(k.iota(rows.lanes) < count, one, k.constant(0.0, rows.lanes))
+
+
+def sums(k: Builder, part: Tensor, rows: IntLike) -> tuple[Num, Num]:
+    """The sums over rows of losses and of weights: even lanes hold the ones, odd lanes the others."""
+    flat, lanes = part.view((rows * 2,)), k.lanes
+    total = k.cell(0.0, lanes)
+    whole = rows * 2 // lanes * lanes
+    for i in k.range(0, whole, lanes):
+        total.add(flat.vec(i, lanes=lanes))
+    for _ in k.when(k.int_compare("lt", whole, rows * 2)):
+        total.add(flat.vec(whole, lanes=lanes, count=rows * 2 - whole))
+    even, zero = (k.iota(lanes) & 1).equals(0), k.constant(0.0, lanes)
+    return k.reduce("add", k.where(even, total.value, zero)), k.reduce("add", k.where(even, zero, total.value))
+
+
+@dataclass(frozen=True)
+class CrossEntropyFinish(Kernel):
+    """part -> the loss; with reduction none, the loss of each row."""
+
+    reduction: str = "mean"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "part", "y")
+
+    def build(self, k: Builder) -> None:
+        rows = k.int("rows")
+        part = k.tensor("part", (rows, 2))
+        if self.reduction == "none":
+            y = k.tensor("y", (rows,))
+            for row in k.share(rows):
+                y.store(part[row, 0], row)
+            return
+        for _ in k.when(k.int_compare("eq", k.thread, 0)):
+            loss, weight = sums(k, part, rows)
+            k.tensor("y", (1,)).store(loss / weight if self.reduction == "mean" else loss, 0)
+
+
+@dataclass(frozen=True)
+class CrossEntropyGradient(Kernel):
+    """dloss, x, target, weight if weighted, part -> dx."""
+
+    C: int
+    label_smoothing: float = 0.0
+    ignore_index: int = -100
+    weighted: bool = False
+    reduction: str = "mean"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "dloss", "x", "target", *(("weight",) if self.weighted else ()), "part", "dx")
+
+    def build(self, k: Builder) -> None:
+        count_rows, rows = k.int("rows"), Rows(k, self.C)
+        x, dx = k.tensor("x", (count_rows, self.C)), k.tensor("dx", (count_rows, self.C))
+        labels, weight = k.tensor("target", (count_rows,), "i64"), k.tensor("weight", (self.C,)) if self.weighted else None
+        smooth, each = self.label_smoothing / self.C, self.each(k, count_rows)
+        everything = rows.total("add", 0.0, lambda i, n: column_weight(k, rows, weight, i, n)) if smooth else None
+        for row in k.share(count_rows):
+            target = target_of(k, labels.int(row), self.C, self.ignore_index, weight)
+            peak, total = rows.shifted_sum(x, row)
+            hit = target.weight * (1.0 - self.label_smoothing)
+            whole = hit if everything is None else hit + everything * smooth
+            m, scale, hit, factor = (k.splat(v, rows.lanes) for v in (peak, whole / total, hit, each(row)))
+            for first, count in rows:
+                chance = functions.exp(k, rows.read(x, row, first, count) - m) * scale
+                here = k.iota(rows.lanes).equals(k.splat(k.from_int(target.place - first), rows.lanes))
+                wanted = k.where(here, hit, k.constant(0.0, rows.lanes))
+                if smooth:
+                    wanted = wanted + column_weight(k, rows, weight, first, count) * smooth
+                gradient = k.where(target.ignored, k.constant(0.0, rows.lanes), (chance - wanted) * factor)
+                dx.store(gradient, row, first, count=count)
+
+    def each(self, k: Builder, rows: IntLike):
+        """The derivative by a row's loss."""
+        if self.reduction == "none":
+            dloss = k.tensor("dloss", (rows,))
+            return lambda row: dloss[row]
+        dloss = k.tensor("dloss", (1,))[0]
+        if self.reduction == "mean":
+            dloss = dloss / sums(k, k.tensor("part", (rows, 2)), rows)[1]
+        return lambda row: dloss

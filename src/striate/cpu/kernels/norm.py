@@ -1,0 +1,270 @@
+"""Batch normalisation over rows of C channels, channels last.
+
+    statistics   part[i] = (count, mean, sum of squared deviations) of rows i*rows/parts .. (i+1)*rows/parts, in one pass:
+                 a block of 8 rows has its own mean and deviations, and is merged by Chan's formula
+                     n = a + b    d = mean_b - mean_a    mean = mean_a + d*b/n    M = M_a + M_b + d*d*a*b/n
+    finish       the parts merged in their order; variance = M / n; rstd = 1 / sqrt(variance + eps)
+    normalise    y = chain( (x - mean) * rstd * weight + bias )
+    gradient     dbias = sum dy    dweight = sum dy * xhat    xhat = (x - mean) * rstd        in parts, then in their order
+                 dx = chain( weight * rstd * (dy - dbias / rows - xhat * dweight / rows) )
+                 masked: dy counts only where y > 0, the gradient of a ReLU that followed
+
+Layouts   x y dy dx (rows, C)   part (parts, 3, C) or (parts, 2, C)   all else (C)
+Tasks     parts; blocks of 8 rows, whose numbers for one vector of channels are read once
+Sources: Ioffe & Szegedy, arXiv:1502.03167, algorithm 1; Chan, Golub & LeVeque, Updating formulae and a pairwise algorithm for
+computing sample variances, 1982.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import add, elements, part_of, row_blocks, tree
+from striate.cpu.kernels.pointwise import Chain
+from striate.kernel.language import Builder, IntLike, Num, Tensor
+
+ROWS = 8
+
+
+@dataclass(frozen=True)
+class NormStatistics(Kernel):
+    """x -> part (parts, 3, C): count, mean and sum of squared deviations."""
+
+    C: int
+    parts: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "x", "part")
+
+    def build(self, k: Builder) -> None:
+        rows, C = k.int("rows"), self.C
+        x, part = k.tensor("x", (rows, C)), k.tensor("part", (self.parts, 3, C))
+        for i in k.share(self.parts):
+            first, last = part_of(i, self.parts, rows)
+            for c, lanes, count in k.vectors(C):
+                part.store(k.splat(k.from_int(last - first, "f32"), lanes), i, 0, c, count=count)
+                part.store(k.constant(0.0, lanes), i, 1, c, count=count)
+                part.store(k.constant(0.0, lanes), i, 2, c, count=count)
+            for row, size in row_blocks(k, first, last, ROWS):
+                seen = k.from_int(row - first, "f32")
+                share = float(size) / (seen + float(size))
+                for c, lanes, count in k.vectors(C):
+                    block = [x.vec(row + r, c, lanes=lanes, count=count) for r in range(size)]
+                    mean = tree(block, add) * (1.0 / size)
+                    deviations = [v - mean for v in block]
+                    spread = tree([d * d for d in deviations], add)
+                    old_mean, old_spread = (part.vec(i, j, c, lanes=lanes, count=count) for j in (1, 2))
+                    mean, spread = merge(k, old_mean, old_spread, mean, spread, k.splat(share, lanes), k.splat(seen * share, lanes))
+                    part.store(mean, i, 1, c, count=count)
+                    part.store(spread, i, 2, c, count=count)
+
+
+def merge(k: Builder, mean_a: Num, spread_a: Num, mean_b: Num, spread_b: Num, share: Num, both: Num) -> tuple[Num, Num]:
+    """Chan's formula; share = b / n, both = a*b / n."""
+    distance = mean_b - mean_a
+    return k.fma(distance, share, mean_a), k.fma(distance * distance, both, spread_a + spread_b)
+
+
+@dataclass(frozen=True)
+class NormFinish(Kernel):
+    """part (parts, 3, C) -> mean, biased variance and 1 / sqrt(variance + eps)."""
+
+    C: int
+    parts: int
+    eps: float
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("part", "mean", "variance", "rstd")
+
+    def build(self, k: Builder) -> None:
+        part = k.tensor("part", (self.parts, 3, self.C))
+        results = [k.tensor(name, (self.C,)) for name in ("mean", "variance", "rstd")]
+        for c, count in elements(k, self.C):
+            cells = [k.cell(0.0, k.lanes) for _ in range(3)]
+            for i in k.range(self.parts):
+                n_a, mean_a, spread_a = (cell.value for cell in cells)
+                n_b, mean_b, spread_b = (part.vec(i, j, c, lanes=k.lanes, count=count) for j in range(3))
+                total = n_a + n_b
+                share = k.where(n_b > 0.0, n_b / total, k.constant(0.0, k.lanes))
+                found = merge(k, mean_a, spread_a, mean_b, spread_b, share, n_a * share)
+                for cell, value in zip(cells, (total, *found), strict=True):
+                    cell.set(value)
+            total, mean, spread = (cell.value for cell in cells)
+            variance = spread / total
+            for tensor, value in zip(results, (mean, variance, deviation(k, variance, self.eps)), strict=True):
+                tensor.store(value, c, count=count)
+
+
+def deviation(k: Builder, variance: Num, eps: float) -> Num:
+    """1 / sqrt(variance + eps)"""
+    return 1.0 / k.unary("sqrt", variance + eps)
+
+
+def channels(k: Builder, rows: IntLike, C: int, prepare: Callable[..., tuple[Num, ...]]) -> Iterator[tuple]:
+    """(row, channel, count, prepared) over this thread's blocks of rows; `prepare(channel, lanes, count)` once a block."""
+    for block in k.share((rows + (ROWS - 1)) // ROWS):
+        for c, lanes, count in k.vectors(C):
+            prepared = prepare(c, lanes, count)
+            for row in k.range(block * ROWS, k.min(block * ROWS + ROWS, rows)):
+                yield row, c, lanes, count, prepared
+
+
+def per_channel(k: Builder, C: int, *names: str) -> Callable[..., Iterator[Num]]:
+    """Reads a vector of each of the named arrays of one number a channel."""
+    tensors = [k.tensor(name, (C,)) for name in names]
+    return lambda c, lanes, count: (t.vec(c, lanes=lanes, count=count) for t in tensors)
+
+
+@dataclass(frozen=True)
+class Normalise(Kernel):
+    """Training: y from the batch's mean and rstd."""
+
+    C: int
+    chain: Chain = Chain()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "x", "weight", "bias", "mean", "rstd", *self.chain.arguments)
+
+    def build(self, k: Builder) -> None:
+        read = per_channel(k, self.C, "mean", "rstd", "weight", "bias")
+
+        def prepare(*place) -> tuple[Num, ...]:
+            mean, rstd, weight, bias = read(*place)
+            return mean, rstd * weight, bias
+
+        normalise(k, self.C, self.chain, prepare)
+
+
+@dataclass(frozen=True)
+class NormInference(Kernel):
+    """y from given mean and variance."""
+
+    C: int
+    eps: float
+    chain: Chain = Chain()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "x", "weight", "bias", "mean", "variance", *self.chain.arguments)
+
+    def build(self, k: Builder) -> None:
+        read = per_channel(k, self.C, "mean", "variance", "weight", "bias")
+
+        def prepare(*place) -> tuple[Num, ...]:
+            mean, variance, weight, bias = read(*place)
+            return mean, deviation(k, variance, self.eps) * weight, bias
+
+        normalise(k, self.C, self.chain, prepare)
+
+
+def normalise(k: Builder, C: int, chain: Chain, prepare: Callable[..., tuple[Num, ...]]) -> None:
+    """y = chain( (x - mean) * scale + bias ); prepare gives mean, scale and bias."""
+    rows = k.int("rows")
+    x, finish = k.tensor("x", (rows, C)), chain.bind(k, (rows, C))
+    for row, c, lanes, count, (mean, scale, bias) in channels(k, rows, C, prepare):
+        finish(k.fma(x.vec(row, c, lanes=lanes, count=count) - mean, scale, bias), row, c, count=count)
+
+
+def gradient_reader(k: Builder, rows: IntLike, C: int, masked: bool) -> Callable[..., Num]:
+    """Reads dy, or dy where y > 0."""
+    dy = k.tensor("dy", (rows, C))
+    if not masked:
+        return lambda row, c, lanes, count: dy.vec(row, c, lanes=lanes, count=count)
+    y = k.tensor("y", (rows, C))
+
+    def read(row: IntLike, c: IntLike, lanes: int, count: IntLike | None) -> Num:
+        alive = y.vec(row, c, lanes=lanes, count=count) > 0.0
+        return k.where(alive, dy.vec(row, c, lanes=lanes, count=count), k.constant(0.0, lanes))
+
+    return read
+
+
+@dataclass(frozen=True)
+class NormGradientParts(Kernel):
+    """x, dy -> part (parts, 2, C): sums of dy and of dy * xhat."""
+
+    C: int
+    parts: int
+    masked: bool = False
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "x", "dy", "mean", "rstd", "part", *(("y",) if self.masked else ()))
+
+    def build(self, k: Builder) -> None:
+        rows, C = k.int("rows"), self.C
+        x, part, dy = k.tensor("x", (rows, C)), k.tensor("part", (self.parts, 2, C)), gradient_reader(k, rows, C, self.masked)
+        read = per_channel(k, C, "mean", "rstd")
+        for i in k.share(self.parts):
+            first, last = part_of(i, self.parts, rows)
+            for c, lanes, count in k.vectors(C):
+                part.store(k.constant(0.0, lanes), i, 0, c, count=count)
+                part.store(k.constant(0.0, lanes), i, 1, c, count=count)
+            for row, size in row_blocks(k, first, last, ROWS):
+                for c, lanes, count in k.vectors(C):
+                    self.block(k, x, part, dy, i, row, size, c, lanes, count, *read(c, lanes, count))
+
+    def block(self, k: Builder, x: Tensor, part: Tensor, dy, i: IntLike, row: IntLike, size: int, c: IntLike, lanes: int,
+              count: IntLike | None, mean: Num, rstd: Num) -> None:
+        """Add a block of rows, for one vector of channels."""
+        gradients = [dy(row + r, c, lanes, count) for r in range(size)]
+        products = [g * (x.vec(row + r, c, lanes=lanes, count=count) - mean) for r, g in enumerate(gradients)]
+        sums = part.vec(i, 0, c, lanes=lanes, count=count) + tree(gradients, add)
+        weighted = k.fma(tree(products, add), rstd, part.vec(i, 1, c, lanes=lanes, count=count))
+        part.store(sums, i, 0, c, count=count)
+        part.store(weighted, i, 1, c, count=count)
+
+
+@dataclass(frozen=True)
+class NormGradientFinish(Kernel):
+    """part (parts, 2, C) -> dweight, dbias."""
+
+    C: int
+    parts: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("part", "dweight", "dbias")
+
+    def build(self, k: Builder) -> None:
+        part = k.tensor("part", (self.parts, 2, self.C))
+        for c, count in elements(k, self.C):
+            for j, name in enumerate(("dbias", "dweight")):
+                total = k.cell(0.0, k.lanes)
+                for i in k.range(self.parts):
+                    total.add(part.vec(i, j, c, lanes=k.lanes, count=count))
+                k.tensor(name, (self.C,)).store(total.value, c, count=count)
+
+
+@dataclass(frozen=True)
+class NormGradient(Kernel):
+    """dx; for each channel it is scale * dy + slope * (x - mean) + shift."""
+
+    C: int
+    masked: bool = False
+    chain: Chain = Chain()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        own = ("rows", "x", "dy", "weight", "mean", "rstd", "dweight", "dbias", *(("y",) if self.masked else ()))
+        return own + self.chain.arguments
+
+    def build(self, k: Builder) -> None:
+        rows, C = k.int("rows"), self.C
+        x, dy, finish = k.tensor("x", (rows, C)), gradient_reader(k, rows, C, self.masked), self.chain.bind(k, (rows, C))
+        read, each = per_channel(k, C, "mean", "rstd", "weight", "dweight", "dbias"), -1.0 / k.from_int(rows, "f32")
+
+        def prepare(c: IntLike, lanes: int, count: IntLike | None) -> tuple[Num, ...]:
+            mean, rstd, weight, dweight, dbias = read(c, lanes, count)
+            scale = weight * rstd
+            share = scale * k.splat(each, lanes)
+            return mean, scale, share * rstd * dweight, share * dbias
+
+        for row, c, lanes, count, (mean, scale, slope, shift) in channels(k, rows, C, prepare):
+            centred = x.vec(row, c, lanes=lanes, count=count) - mean
+            finish(k.fma(dy(row, c, lanes, count), scale, k.fma(centred, slope, shift)), row, c, count=count)

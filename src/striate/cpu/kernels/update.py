@@ -1,0 +1,174 @@
+"""Parameter updates in place, over flat ranges of many parameters, and the norm that clips gradients.
+
+    sgd     g = scale * gradient + weight_decay * parameter      hyper = (lr, momentum, 1 - dampening, weight_decay)
+            m = momentum * m + (1 - dampening) * g
+            parameter -= lr * m            nesterov: lr * (g + momentum * m)            plain: lr * g
+    adam    g as above, but without weight decay where it is decoupled: parameter *= 1 - lr * weight_decay
+            mean = beta1 * mean + (1 - beta1) * g        hyper = (lr, beta1, beta2, eps, weight_decay,
+            square = beta2 * square + (1 - beta2) * g*g           1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t))
+            parameter -= lr * mean / (1 - beta1^t) / (sqrt(square) / sqrt(1 - beta2^t) + eps)
+    norm    part[i] = sum of squares of a fixed part;  norm = sqrt(sum of parts)
+    scale   min(1, max_norm / (norm + 1e-6)); without clip, scale is 1
+
+Layouts   parameter, gradient and state (rows), one after the other
+Sources: Sutskever et al., ICML 2013; Kingma & Ba, arXiv:1412.6980; Loshchilov & Hutter, arXiv:1711.05101; Pascanu et al.,
+arXiv:1211.5063, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import elements, part_of
+from striate.cpu.kernels.reduce import fold
+from striate.kernel.language import Builder, IntLike, Num
+
+
+@dataclass(frozen=True)
+class Update(Kernel):
+    """What the updates share: state arrays, and hyper-parameters in every lane."""
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    @property
+    def clipped(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "parameter", "gradient", *self.states, "hyper", *(("scale",) if self.clipped else ()))
+
+    def hyper(self, k: Builder, count: int) -> list[Num]:
+        memory = k.tensor("hyper", (count,))
+        return [k.splat(memory[i], k.lanes) for i in range(count)]
+
+    def sweep(self, k: Builder):
+        """(store(*values), parameter, gradient, *states) for every vector of the arrays."""
+        rows = k.int("rows")
+        parameter, gradient, *states = (k.tensor(name, (rows,)) for name in ("parameter", "gradient", *self.states))
+        scale = k.splat(k.tensor("scale", (1,))[0], k.lanes) if self.clipped else None
+        for i, count in elements(k, rows):
+            values = [t.vec(i, lanes=k.lanes, count=count) for t in (parameter, gradient, *states)]
+            if scale is not None:
+                values[1] = values[1] * scale
+
+            def store(*results: Num, i: IntLike = i, count: IntLike | None = count) -> None:
+                for tensor, value in zip((parameter, *states), results, strict=True):
+                    tensor.store(value, i, count=count)
+
+            yield store, *values
+
+
+@dataclass(frozen=True)
+class Sgd(Update):
+    """plain: without momentum. Arguments: momentum_buffer unless plain; scale if clip."""
+
+    nesterov: bool = False
+    plain: bool = False
+    clip: bool = False
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return () if self.plain else ("momentum_buffer",)
+
+    @property
+    def clipped(self) -> bool:
+        return self.clip
+
+    def build(self, k: Builder) -> None:
+        lr, momentum, fresh, weight_decay = self.hyper(k, 4)
+        for store, parameter, gradient, *buffers in self.sweep(k):
+            d = k.fma(weight_decay, parameter, gradient)
+            if self.plain:
+                store(parameter - lr * d)
+                continue
+            buffer = k.fma(momentum, buffers[0], fresh * d)
+            step = k.fma(momentum, buffer, d) if self.nesterov else buffer
+            store(parameter - lr * step, buffer)
+
+
+@dataclass(frozen=True)
+class Adam(Update):
+    """decoupled: AdamW."""
+
+    decoupled: bool = False
+    clip: bool = False
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return ("mean", "square")
+
+    @property
+    def clipped(self) -> bool:
+        return self.clip
+
+    def build(self, k: Builder) -> None:
+        lr, beta1, beta2, eps, weight_decay, unbias, unbias_root = self.hyper(k, 7)
+        keep, rate = 1.0 - lr * weight_decay, lr * unbias
+        for store, parameter, gradient, mean, square in self.sweep(k):
+            if self.decoupled:
+                parameter, d = parameter * keep, gradient
+            else:
+                d = k.fma(weight_decay, parameter, gradient)
+            mean = k.fma(beta1, mean, (1.0 - beta1) * d)
+            square = k.fma(beta2, square, (1.0 - beta2) * d * d)
+            root = k.fma(k.unary("sqrt", square), unbias_root, eps)
+            store(parameter - rate * mean / root, mean, square)
+
+
+@dataclass(frozen=True)
+class SquareParts(Kernel):
+    """x (rows) -> part (parts): sums of squares of fixed parts."""
+
+    parts: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "x", "part")
+
+    def build(self, k: Builder) -> None:
+        rows = k.int("rows")
+        x, part = k.tensor("x", (rows,)), k.tensor("part", (self.parts,))
+
+        def square(i: IntLike, count: IntLike | None) -> Num:
+            value = x.vec(i, lanes=k.lanes, count=count)
+            return value * value
+
+        for i in k.share(self.parts):
+            part.store(fold(k, "sum", *part_of(i, self.parts, rows), square), i)
+
+
+@dataclass(frozen=True)
+class NormFromParts(Kernel):
+    """part (parts), of one range or of several -> norm."""
+
+    parts: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("part", "norm")
+
+    def build(self, k: Builder) -> None:
+        part = k.tensor("part", (self.parts,))
+        for _ in k.when(k.int_compare("eq", k.thread, 0)):
+            total = fold(k, "sum", 0, self.parts, lambda i, count: part.vec(i, lanes=k.lanes, count=count))
+            k.tensor("norm", (1,)).store(k.unary("sqrt", total), 0)
+
+
+@dataclass(frozen=True)
+class ClipScale(Kernel):
+    """norm -> scale."""
+
+    max_norm: float
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("norm", "scale")
+
+    def build(self, k: Builder) -> None:
+        for _ in k.when(k.int_compare("eq", k.thread, 0)):
+            ratio = self.max_norm / (k.tensor("norm", (1,))[0] + 1e-6)
+            k.tensor("scale", (1,)).store(k.minimum(k.constant(1.0), ratio), 0)  # NaN stays NaN
