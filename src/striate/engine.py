@@ -21,7 +21,7 @@ from striate.cpu.program import Program
 from striate.errors import ArgumentError, DataError, DtypeError, ShapeError
 from striate.gradient import differentiate
 from striate.graph import Graph, Value, as_spec, finish, paths_of, trace_values, unpack
-from striate.nn.module import Module, Parameter, Variable
+from striate.nn.module import Module, Parameter, Variable, changes
 
 Array = np.ndarray
 
@@ -54,25 +54,31 @@ def as_images(x: Any, name: str = "x") -> Array:
 
 
 class Programs:
-    """The programs of one network for one purpose, by the shapes of their inputs and the mode of their modules."""
+    """The programs of one network for one purpose, by the shapes of their inputs and the state of their modules."""
 
     def __init__(self, build: Callable[..., tuple[Graph, Any]], net: Module):
         self.build, self.net = build, net
         self.known: dict[Any, tuple[Program, Any]] = {}
+        self.seen, self.state = -1, ()
 
     def of(self, *inputs: Array) -> tuple[Program, Any]:
-        key = (tuple((x.shape, x.dtype.str) for x in inputs), mode_of(self.net), threads.get_num_threads())
+        shapes = tuple((x.shape, x.dtype.char) for x in inputs)
+        key = (shapes, self.mode(), threads.get_num_threads())
         if key not in self.known:
             graph, extra = self.build(*inputs)
             stores = list(dict.fromkeys(program.store for program, _ in self.known.values()))
-            self.known[key] = Program(graph, precise=getattr(self.net, "precise", False), shared=stores), extra
+            program = Program(graph, precise=getattr(self.net, "precise", False), shared=stores)
+            key = (shapes, self.mode(), threads.get_num_threads())  # a forward may set attributes; they count from now on
+            self.known[key] = program, extra
         return self.known[key]
 
-
-def mode_of(net: Module) -> tuple[Any, ...]:
-    """What besides shapes decides how a network is traced: its modules, their mode, and which parameters are trained."""
-    modules = tuple((id(m), m.training) for m in net.modules())
-    return modules, tuple((id(p), p.requires_grad) for p in net.parameters())
+    def mode(self) -> tuple[Any, ...]:
+        """What besides shapes decides how a network is traced; looked up again only when some module has changed."""
+        if self.seen != changes.count:
+            modules = tuple((id(m), m.training, m.revision) for m in self.net.modules())
+            self.state = modules, tuple((id(p), p.requires_grad) for p in self.net.parameters())
+            self.seen = changes.count
+        return self.state
 
 
 def run_module(net: Module, inputs: Sequence[Any]) -> Any:

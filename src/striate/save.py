@@ -61,7 +61,8 @@ def load(path: str | Path, net: Module | None = None) -> Module:
     try:
         weights = read_tensors(data)
     except (SafetensorError, KeyError, TypeError) as error:
-        raise ModelFileError(f"the weights in {path} cannot be read: {error}; the file is damaged, or of a newer format") from None
+        raise ModelFileError(f"the weights in {path} cannot be read: {error}; "
+                             "the file is damaged, or of a newer format") from None
     net.load_state_dict(weights)
     return net.eval()
 

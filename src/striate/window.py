@@ -80,6 +80,15 @@ class Window:
         stop = min(self.size, -(-(n - first) // self.dilation)) if n > first else 0
         return range(start, max(start, stop))
 
+    def readers(self, pixel: int, n: int) -> list[tuple[int, int]]:
+        """(output, tap) of every window that reads a pixel: the way back from `read`.
+
+        >>> Window(3, stride=2, pads=(1, 1)).readers(3, 28)
+        [(2, 0), (1, 2)]
+        """
+        met = ((divmod(pixel + self.pads[0] - tap * self.dilation, self.stride), tap) for tap in range(self.size))
+        return [(p, tap) for (p, rest), tap in met if rest == 0 and 0 <= p < self.out(n)]
+
     def count(self, p: int, n: int, include_pad: bool) -> int:
         """Taps of output p inside the input, or inside input and padding: what an average divides by.
 

@@ -73,7 +73,8 @@ def test_groups_have_settings_of_their_own():
     net = Net()
     parameters = twin(net)
     own = optim.SGD([{"params": [net.weight]}, {"params": [net.bias], "lr": 0.5}], lr=0.1, momentum=0.9)
-    other = torch.optim.SGD([{"params": [parameters["weight"]]}, {"params": [parameters["bias"]], "lr": 0.5}], lr=0.1, momentum=0.9)
+    twins = [{"params": [parameters["weight"]]}, {"params": [parameters["bias"]], "lr": 0.5}]
+    other = torch.optim.SGD(twins, lr=0.1, momentum=0.9)
     for step in range(3):
         own.apply(net, gradients(step))
         torch_step(other, parameters, step)
@@ -164,7 +165,8 @@ WRONG = [
     (lambda: optim.SGD(0.1), "the first argument of SGD is the parameters to train, got 0.1; write SGD(lr=0.1)"),
     (lambda: optim.Adam(NET), "the first argument of Adam is the parameters to train, got a Net; "
                               "write net.parameters(), or nothing for all of them"),
-    (lambda: optim.SGD(NET.weight), "the first argument of SGD is an iterable of parameters, got one Parameter; put it into a list"),
+    (lambda: optim.SGD(NET.weight),
+     "the first argument of SGD is an iterable of parameters, got one Parameter; put it into a list"),
     (lambda: optim.SGD([]), "SGD got an empty list of parameters; write net.parameters(), or nothing for all of them"),
     (lambda: optim.SGD([np.zeros(3)]), "an optimizer trains parameters, got ndarray; write net.parameters()"),
     (lambda: optim.SGD([NET.weight, NET.weight]),

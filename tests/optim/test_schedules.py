@@ -62,10 +62,11 @@ def test_one_cycle_moves_beta1():
 
 def test_schedules_in_sequence():
     ours, theirs = pair()
-    mine = own.SequentialLR(ours, [own.LinearLR(ours, 0.1, total_iters=3), own.StepLR(ours, 2), own.CosineAnnealingLR(ours, 5)], [3, 7])
-    its = other.SequentialLR(
-        theirs, [other.LinearLR(theirs, 0.1, total_iters=3), other.StepLR(theirs, 2), other.CosineAnnealingLR(theirs, 5)], [3, 7])
-    follow(ours, theirs, mine, its)
+    def three(kinds, optimizer):
+        parts = [kinds.LinearLR(optimizer, 0.1, total_iters=3), kinds.StepLR(optimizer, 2), kinds.CosineAnnealingLR(optimizer, 5)]
+        return kinds.SequentialLR(optimizer, parts, [3, 7])
+
+    follow(ours, theirs, three(own, ours), three(other, theirs))
 
 
 def test_state_goes_on_where_it_stopped():

@@ -96,7 +96,8 @@ def summary(net: Module, input_shape: Any, show: bool = True) -> Summary:
     inputs = tuple(batch_of_one(spec) for spec in specs(input_shape))
     with evaluating(net):
         graph = trace(net, *inputs)
-    found = Summary(type(net).__name__, tuple(spec.shape[1:] for spec in inputs), tuple(rows(graph)),
+    name = getattr(net, "config", {}).get("name", type(net).__name__)
+    found = Summary(name, tuple(spec.shape[1:] for spec in inputs), tuple(rows(graph)),
                     sum(p.size for p in net.parameters()), sum(p.size for p in net.parameters() if p.requires_grad))
     if show:
         from rich.console import Console

@@ -54,7 +54,8 @@ def train(
                                              )] = None,
     optimizer: Annotated[Rule, typer.Option(help="Update rule; sgd has a momentum of 0.9.")] = Rule.adam,
     schedule: Annotated[Schedule, typer.Option(help="How the learning rate falls.")] = Schedule.cosine,
-    augment: Annotated[bool, typer.Option(help="Shift (and mirror, where it makes sense) the training images at random.")] = False,
+    augment: Annotated[bool, typer.Option(help="Shift the training images at random; mirror them where that leaves the label "
+                                               "true.")] = False,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so many minutes.")] = None,
     out: Annotated[Path | None, typer.Option(help="Model file to write; DATA.safetensors by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same network, whatever the number of threads.")] = 0,
@@ -86,7 +87,7 @@ def train(
     typer.echo(f"{model or task.model} on {task.name}: {sum(p.size for p in net.parameters()):,} parameters, "
                f"{len(task.train):,} images to train, {len(task.validation):,} to validate")
     parts = loaders(task, batch_size, augment, seed)
-    trainer = make_trainer(net, optimizer, lr or RATES[optimizer], schedule, epochs, len(parts[0]))
+    trainer = make_trainer(net, optimizer, RATES[optimizer] if lr is None else lr, schedule, epochs, len(parts[0]))
     history = trainer.fit(parts[0], parts[1], epochs, keep_best=True, save_to=file, metadata=task.metadata, minutes=minutes)
     if history.stopped == "interrupted":
         typer.echo(f"stopped by Ctrl-C; the network is in {file}")
@@ -99,12 +100,18 @@ def build(name: str, task: Task) -> Module:
     import inspect
 
     from striate import models
+    from striate.errors import ArgumentError, ShapeError
     from striate.graph import trace
     from striate.models.registry import MODELS
 
     known = inspect.signature(MODELS[name]).parameters if name in MODELS else {}
     net: Any = models.create(name, **{key: value for key, value in task.arguments.items() if key in known})
-    trace(net, (1, *task.shape))
+    try:
+        trace(net, (1, *task.shape))
+    except ShapeError as error:
+        size = " x ".join(map(str, task.shape))
+        raise ArgumentError(f"{name} does not take images of {size}: {error.problem}; "
+                            "try another --model, --size or --grey") from None
     return net
 
 
@@ -124,7 +131,9 @@ def make_trainer(net: Module, rule: Rule, lr: float, schedule: Schedule, epochs:
     from striate.train import Trainer
 
     optimizer: Optimizer = {
-        Rule.sgd: lambda: optim.SGD(lr=lr, momentum=0.9), Rule.adam: lambda: optim.Adam(lr=lr), Rule.adamw: lambda: optim.AdamW(lr=lr),
+        Rule.sgd: lambda: optim.SGD(lr=lr, momentum=0.9),
+        Rule.adam: lambda: optim.Adam(lr=lr),
+        Rule.adamw: lambda: optim.AdamW(lr=lr),
     }[rule]()
     kinds = optim.lr_scheduler
     falling = {

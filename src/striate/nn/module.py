@@ -21,6 +21,40 @@ TRACED: ContextVar[Graph | None] = ContextVar("traced", default=None)
 """The graph of the forward that is being traced: two parameters can meet before either has met one of its values."""
 
 
+class Changes:
+    """Counts what may alter the trace of any network: compiled programs look at it before they trust what they know."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self) -> None:
+        self.count += 1
+
+
+changes = Changes()
+
+
+class Table(dict):
+    """Parameters, buffers or modules by name; it notes when it changes."""
+
+    def __setitem__(self, name: str, item: Any) -> None:
+        super().__setitem__(name, item)
+        changes.note()
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        changes.note()
+
+    def pop(self, name: str, *default: Any) -> Any:
+        changes.note()
+        return super().pop(name, *default)
+
+    def clear(self) -> None:
+        super().clear()
+        changes.note()
+
+
+
 class Variable:
     """An array that a module owns. Programs may keep the newest copy in their own memory; `data` fetches it.
 
@@ -34,11 +68,21 @@ class Variable:
         self._data = np.array(data, copy=True)
         if self._data.dtype == np.float64:
             self._data = self._data.astype(np.float32)
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
         self.version = 0
         """Counts the changes; a program that holds a copy of its own compares it."""
         self.refresh: Callable[[], None] | None = None
         """Set by the program that holds the newest copy: writes it back into this variable."""
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether training changes this variable; a frozen parameter has no part in the compiled backward pass."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, on: bool) -> None:
+        self._requires_grad = bool(on)
+        changes.note()
 
     @property
     def data(self) -> np.ndarray:
@@ -167,7 +211,9 @@ class Module:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         module = super().__new__(cls)
-        fields = {"training": True, "built_at": _user_line(), "_parameters": {}, "_buffers": {}, "_modules": {}, "_programs": {}}
+        fields = {"training": True, "built_at": _user_line(), "_programs": {},
+                  "_parameters": Table(), "_buffers": Table(), "_modules": Table(),
+                  "revision": 0}
         module.__dict__.update(fields)
         return module
 
@@ -227,6 +273,12 @@ class Module:
             return
         self.__delattr_quietly(name)
         object.__setattr__(self, name, value)
+        self.revise()
+
+    def revise(self) -> None:
+        """Note that this module may compute something else from now on."""
+        self.__dict__["revision"] += 1
+        changes.note()
 
     def __getattr__(self, name: str) -> Any:
         for table in ("_parameters", "_buffers", "_modules"):
@@ -238,6 +290,7 @@ class Module:
     def __delattr__(self, name: str) -> None:
         if not self.__delattr_quietly(name):
             raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
+        self.revise()
 
     def __delattr_quietly(self, name: str) -> bool:
         places = (self.__dict__, self._parameters, self._buffers, self._modules)
@@ -330,6 +383,7 @@ class Module:
         """Training mode for this module and all below: batch norm uses the batch, dropout drops."""
         for module in self.modules():
             module.__dict__["training"] = bool(mode)
+        changes.note()
         return self
 
     def eval(self) -> Module:

@@ -48,7 +48,7 @@ class Adam(Optimizer):
         return ops.AdamUpdate(self.decoupled), ("mean", "square")
 
     def hyper(self, settings: Settings, step: int) -> tuple[float, ...]:
-        beta1, beta2 = np.float32(settings["betas"]).tolist()  # as the operator sees them, or 1 - beta would not cancel
+        beta1, beta2 = (float(np.float32(b)) for b in settings["betas"])  # as the operator sees them, or 1 - beta does not cancel
         corrections = 1 / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
         return settings["lr"], beta1, beta2, settings["eps"], settings["weight_decay"], *corrections
 

@@ -121,8 +121,8 @@ class Optimizer:
 
         def hyper(step: int) -> np.ndarray:
             if self.rule(settings)[0] != op:
-                raise ArgumentError(f"the settings of {type(self).__name__} now need another update rule ({op.name} was compiled); "
-                                    "compile the step again")
+                raise ArgumentError(f"the settings of {type(self).__name__} now need another update rule "
+                                    f"({op.name} was compiled); compile the step again")
             return np.array(self.hyper(settings, step), np.float32)
 
         return Group(parameters, op, names, hyper)

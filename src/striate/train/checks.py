@@ -47,4 +47,5 @@ def diverged(loss: float, x: np.ndarray, place: str, lr: float, clip_norm: float
         index, value = _first(x, ~np.isfinite(x))
         return TrainingError(f"the loss is {loss} at {place}: x{index} of this batch is {value}; mend or remove that item")
     clip = "" if clip_norm is not None else " or clip_norm=1.0"
-    return TrainingError(f"the loss is {loss} at {place}, with lr={lr:g}; try lr={lr / 10:g}{clip}, and inputs scaled to about [-1, 1]")
+    return TrainingError(f"the loss is {loss} at {place}, with lr={lr:g}; "
+                         f"try lr={lr / 10:g}{clip}, and inputs scaled to about [-1, 1]")

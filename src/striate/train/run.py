@@ -55,7 +55,7 @@ class Run:
         finally:
             report.end()
             self.finish()
-        if self.history.stopped == "interrupted" and self.best is None or self.unsaved:
+        if self.unsaved or (self.history.stopped == "interrupted" and self.best is None):
             self.save(raising=True)
         return self.history
 

@@ -14,7 +14,7 @@ Layouts   any      Tasks  blocks of a line, rows of tiles, or lines of points   
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
@@ -22,7 +22,7 @@ from striate.cpu.kernels.loops import elements
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 
 BLOCK = 32
-"""Vectors of a line that one task copies."""
+"""Vectors of a line, or squares of a strip, that one task copies."""
 
 
 @dataclass(frozen=True)
@@ -74,64 +74,72 @@ class StridedCopy(Kernel):
         else:
             self.points(k, axes)
 
-    def tensors(self, k: Builder, axes: Sequence[Axis]) -> tuple[Tensor, Tensor]:
-        shape = [a.extent for a in axes]
+    def tensors(self, k: Builder, x_axes: Sequence[Axis], y_axes: Sequence[Axis]) -> tuple[Tensor, Tensor]:
         x, y = k.tensor("x", (1,), self.dtype), k.tensor("y", (1,), self.dtype)
-        return x.view(shape, [a.x for a in axes], self.x_offset), y.view(shape, [a.y for a in axes], self.y_offset)
+        return (x.view([a.extent for a in x_axes], [a.x for a in x_axes], self.x_offset),
+                y.view([a.extent for a in y_axes], [a.y for a in y_axes], self.y_offset))
 
     def line(self, k: Builder, axes: Sequence[Axis]) -> None:
-        *outer, line = axes
-        x, y = self.tensors(k, axes)
+        line, (x, y) = axes[-1], self.tensors(k, axes, axes)
         lanes = narrow(line.extent, k.lanes) if isinstance(line.extent, int) else k.lanes
-        blocks = (line.extent + (BLOCK * lanes - 1)) // (BLOCK * lanes)
-        for task in k.share(size_of(outer) * blocks):
-            place, first = index_of(outer, task // blocks), task % blocks * (BLOCK * lanes)
-            last = k.min(first + BLOCK * lanes, line.extent)
+
+        def move(place: Sequence[IntLike], at: IntLike, count: IntLike | None) -> None:
+            value = x.vec(*place, at, lanes=lanes, count=count) if line.x else k.splat(x[(*place, at)], lanes)
+            y.store(value, *place, at, count=count)
+
+        for place, first, last in blocks(k, axes, BLOCK * lanes):
             whole = first + (last - first) // lanes * lanes
-
-            def move(at: IntLike, count: IntLike | None, place: Sequence[IntLike] = place) -> None:
-                value = x.vec(*place, at, lanes=lanes, count=count) if line.x else k.splat(x[(*place, at)], lanes)
-                y.store(value, *place, at, count=count)
-
             for at in k.range(first, whole, lanes):
-                move(at, None)
+                move(place, at, None)
             if lanes > 1:
                 for _ in k.when(k.int_compare("lt", whole, last)):
-                    move(whole, last - whole)
+                    move(place, whole, last - whole)
 
     def tile(self, k: Builder, axes: Sequence[Axis]) -> None:
-        """The last two axes are the ones along which x, and y, are contiguous."""
+        """x is contiguous along the last axis but one, y along the last."""
         *outer, across, along = axes
-        x, y = self.tensors(k, axes)
         side = min(narrow(a.extent, k.lanes) if isinstance(a.extent, int) else k.lanes for a in (across, along))
-        strips = (across.extent + (side - 1)) // side
-        for task in k.share(size_of(outer) * strips):
-            place, first = index_of(outer, task // strips), task % strips * side
-            whole = along.extent // side * side
-            for _ in k.when(k.int_compare("le", first + side, across.extent)):
-                for at in k.range(0, whole, side):
-                    square(k, x, y, place, first, at, side, side, side)
-                if whole != along.extent:
-                    square(k, x, y, place, first, whole, side, side, along.extent - whole)
-            for _ in k.when(k.int_compare("gt", first + side, across.extent)):
-                for a in k.range(first, across.extent):
-                    for at in k.range(along.extent):
-                        y.store(x[(*place, a, at)], *place, a, at)
+        open_ended = next((a.extent for a in (across, along) if not isinstance(a.extent, int)), None)
+        if open_ended is None:
+            self.squares(k, outer, across, along, side)
+            return
+        for _ in k.when(k.int_compare("ge", open_ended, side)):
+            self.squares(k, outer, across, along, side)
+        for _ in k.when(k.int_compare("lt", open_ended, side)):
+            self.points(k, axes)
+
+    def squares(self, k: Builder, outer: Sequence[Axis], across: Axis, along: Axis, side: int) -> None:
+        """The last square of a row or column is moved back to lie inside, unless the axis is shorter than a square."""
+        x, y = self.tensors(k, [*outer, along, across], [*outer, across, along])
+        wide, high = (min(side, a.extent) if isinstance(a.extent, int) else side for a in (across, along))
+        strips = Axis((across.extent + (side - 1)) // side, 0, 0)
+        for (*place, strip), first, last in blocks(k, [*outer, strips, along], BLOCK * side):
+            column = inside(k, strip * side, across.extent, side)
+            for at in k.range(first, last, side):
+                row = inside(k, at, along.extent, side)
+                lines = [x.vec(*place, row + min(i, high - 1), column, lanes=side, count=wide) for i in range(side)]
+                for i, turned in enumerate(k.transpose(lines)[:wide]):
+                    y.store(turned, *place, column + i, row, count=high)
 
     def points(self, k: Builder, axes: Sequence[Axis]) -> None:
-        *outer, line = axes
-        x, y = self.tensors(k, axes)
-        for task in k.share(size_of(outer) * line.extent if not outer else size_of(outer)):
-            if not outer:
-                y.store(x[task], task)
-                continue
-            place = index_of(outer, task)
-            for at in k.range(line.extent):
+        x, y = self.tensors(k, axes, axes)
+        for place, first, last in blocks(k, axes, BLOCK * k.lanes):
+            for at in k.range(first, last):
                 y.store(x[(*place, at)], *place, at)
 
 
-def square(k: Builder, x: Tensor, y: Tensor, place: Sequence[IntLike], first: IntLike, at: IntLike, side: int, wide: int, high: int) -> None:
-    pass
+def inside(k: Builder, at: IntLike, extent: IntLike, side: int) -> IntLike:
+    """The start of a square, moved back from the end."""
+    return k.min(at, extent - side) if not isinstance(extent, int) or extent >= side else at
+
+
+def blocks(k: Builder, axes: Sequence[Axis], size: int) -> Iterator[tuple[list[IntLike], IntLike, IntLike]]:
+    """(indices of the outer axes, first, last) of this thread's blocks of the last axis."""
+    *outer, line = axes
+    count = (line.extent + (size - 1)) // size
+    for task in k.share(size_of(outer) * count):
+        first = task % count * size
+        yield index_of(outer, task // count), first, k.min(first + size, line.extent)
 
 
 def size_of(axes: Sequence[Axis]) -> IntLike:
@@ -149,3 +157,20 @@ def index_of(axes: Sequence[Axis], task: IntLike) -> list[IntLike]:
         index.insert(0, task % axis.extent)
         task = task // axis.extent
     return [task, *index] if axes else []
+
+
+@dataclass(frozen=True)
+class Fill(Kernel):
+    """y (rows) = value."""
+
+    value: float
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "y")
+
+    def build(self, k: Builder) -> None:
+        rows = k.int("rows")
+        y = k.tensor("y", (rows,))
+        for i, count in elements(k, rows):
+            y.store(k.constant(self.value, k.lanes), i, count=count)
