@@ -10,6 +10,7 @@ Each is a trace, a walk that adds gradients and updates to the graph, and a prog
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -146,6 +147,7 @@ def vjp(net: Module, *inputs: Any) -> tuple[Any, Callable[..., Any]]:
         dx = [found.pop(0) if x.dtype.kind == "f" else None for x in arrays]
         return (dx[0] if len(dx) == 1 else tuple(dx)), dict(zip(names, found, strict=True))
 
+    weakref.finalize(pullback, program.release, space)
     return structure(outputs), pullback
 
 

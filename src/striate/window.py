@@ -138,13 +138,24 @@ class Window:
         return replace(self, stride=1, pads=(back, n + self.extent - 1 - stretched - back), ceil=False)
 
 
+def span(p, n: int, out: int):
+    """(first, stop) of the pixels that output p of adaptive pooling sees: floor(p * n / out) to ceil((p + 1) * n / out) - 1.
+
+    span(pixel, out, n) is the way back: the outputs that see a pixel. p may be an index of a running kernel.
+
+    >>> span(1, 5, 2), span(2, 2, 5)
+    ((2, 5), (0, 2))
+    """
+    return p * n // out, ((p + 1) * n + out - 1) // out
+
+
 def spans(n: int, out: int) -> list[slice]:
-    """The pixels that each output of adaptive pooling sees: floor(p * n / out) to ceil((p + 1) * n / out) - 1.
+    """The pixels that each output of adaptive pooling sees.
 
     >>> spans(5, 2)
     [slice(0, 3, None), slice(2, 5, None)]
     """
-    return [slice(p * n // out, -(-(p + 1) * n // out)) for p in range(out)]
+    return [slice(*span(p, n, out)) for p in range(out)]
 
 
 Window2d = tuple[Window, Window]

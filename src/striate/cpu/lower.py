@@ -147,14 +147,14 @@ class Lowering:
         return buffer.region in ("constant", "prepared")
 
     # chains
-    def chain(self, group: Group, form: Layout, value: Value | None = None, bias: Value | None = None) -> tuple[Chain, dict[str, Buffer]]:
+    def chain(self, group: Group, form: Layout, bias: Value | None = None) -> tuple[Chain, dict[str, Buffer]]:
         """The end of an anchor's kernel: the group's elementwise nodes, a bias before them, and where results go."""
         anchor = group.anchor
         if anchor is None:
             raise KernelError("a chain without an anchor is a kernel of its own")
         builder = ChainBuilder(self, anchor.output.shape, form, channel_axis(anchor))
         head = builder.step(ops.Add(), 0, builder.operand(bias)) if bias is not None else 0
-        builder.refs[value or anchor.output] = head
+        builder.refs[anchor.output] = head
         for node in group.chain:
             builder.node(node)
         return builder.finish(group.stored or [group.nodes[-1].output])

@@ -15,20 +15,49 @@ The transforms and their source stand in winograd.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.winograd import SIDE, TAPS, TILE, Tiles, Transform, channel_vectors, collect, evaluate, round_up, scaled, separate
-from striate.kernel.language import Builder, Cell, IntLike, Tensor, narrow
+from striate.cpu.kernels.winograd import (
+    LINE,
+    POINTS,
+    SIDE,
+    TAPS,
+    TILE,
+    Shape,
+    Tiles,
+    Transform,
+    channel_vectors,
+    collect,
+    evaluate,
+    floats,
+    packed_shape,
+    points_shape,
+    private,
+    round_up,
+    scaled,
+    separate,
+)
+from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
+from striate.window import Window
 
-POINTS = SIDE * SIDE
-LINE = 16  # floats in a cache line; the 36 points lie one line apart more than needed, or they would share few cache sets
+Pads = tuple[tuple[int, int], tuple[int, int]]
+Scratch = dict[str, Tensor]
+Finish = Callable[..., None]
+PLAIN = Chain()
+HEAVY = 384 * 384  # C * K whose u is too large for the caches
 
 
-def filter_shape(C: int, K: int, lanes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def out_size(H: int, W: int, pads: Pads) -> tuple[int, int]:
+    """(P, Q) of a 3x3 window at stride 1."""
+    height, width = (Window(TAPS, pads=both) for both in pads)
+    return height.out(H), width.out(W)
+
+
+def filter_shape(C: int, K: int, lanes: int) -> Shape:
     """(shape, strides) of u."""
     point = C * lanes + LINE
     return (-(-K // lanes), POINTS, C, lanes), (POINTS * point, point, lanes, 1)
@@ -82,7 +111,7 @@ class WinogradFilter(Kernel):
                     u.store(value, block, a * SIDE + b_, c, 0)
 
     def turn(self, k: Builder, w: Tensor, u: Tensor, block: IntLike, c: IntLike) -> None:
-        """Taps of in-channel c (one of K), turned, with out-channels (of C) for lanes; they wait in the first nine places of u."""
+        """Taps of in-channel c (one of K), turned, lanes over out-channels (of C); they wait in the first nine places of u."""
         last = TAPS * TAPS - 1
         filled = k.min(block * -self.u_lanes + self.C, self.u_lanes)
         for i in k.range(filled):
@@ -95,23 +124,28 @@ class WinogradFilter(Kernel):
 
 @dataclass(frozen=True)
 class ConvWinograd(Kernel):
-    """Sizes and choices of one convolution; see the head of this file.
+    """Sizes and choices of one convolution; see the head of this file and `winograd_for`.
 
-    pads: ((top, bottom), (left, right)), each 0 to 2; run: tiles of a unit; units: units of a block; lanes: of u.
+    pads: ((top, bottom), (left, right)), each 0 to 2; lanes: of u and of the output vectors; in_lanes: of the input vectors;
+    run: tiles of a unit; units: units of a block; pixels, vectors: the register tile.
+
+    >>> conv = ConvWinograd(64, 28, 28, 64, ((1, 1), (1, 1)))
+    >>> conv.out, conv.tiles.rows, conv.slots
+    ((28, 28), 7, 28)
     """
 
     C: int
     H: int
     W: int
     K: int
-    pads: tuple[tuple[int, int], tuple[int, int]]
+    pads: Pads
+    lanes: int = 16
+    in_lanes: int = 16
     run: int = 7
     units: int = 4
-    lanes: int = 16
     pixels: int = 7
     vectors: int = 2
-    in_lanes: int = 16
-    chain: Chain = Chain()
+    chain: Chain = PLAIN
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -120,8 +154,7 @@ class ConvWinograd(Kernel):
     @property
     def out(self) -> tuple[int, int]:
         """(P, Q)"""
-        (top, bottom), (left, right) = self.pads
-        return self.H + top + bottom - TAPS + 1, self.W + left + right - TAPS + 1
+        return out_size(self.H, self.W, self.pads)
 
     @property
     def tiles(self) -> Tiles:
@@ -132,111 +165,124 @@ class ConvWinograd(Kernel):
         """Tiles of a block."""
         return self.run * self.units
 
-    def parts(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-        """(shape, strides) of what lies in a thread's scratch."""
-        depth = round_up(self.C, self.in_lanes)
-        point = self.slots * depth + LINE
-        columns = TILE * (self.run - 1) + SIDE
-        wide = self.vectors * self.lanes
+    @property
+    def into(self) -> Transform:
+        """Of pixels to the points."""
+        low = self.pads[0][0], self.pads[1][0]
+        return Transform(self.H, self.W, self.C, low, separate, SIDE, self.tiles, self.in_lanes)
+
+    def scratch(self) -> dict[str, Shape]:
+        """What lies in a thread's scratch: the strip, v, m and the half-way result of one tile."""
         return {
-            "strip": ((SIDE, columns, depth), (columns * depth + LINE, depth, 1)),
-            "v": ((POINTS, self.slots, depth), (point, depth, 1)),
-            "m": ((self.slots, POINTS, wide), (POINTS * wide, wide, 1)),
-            "half": ((TILE, SIDE, self.lanes), (SIDE * self.lanes, self.lanes, 1)),
+            "strip": self.into.strip(round_up(self.C, self.in_lanes)),
+            "v": points_shape(self.slots, round_up(self.C, self.in_lanes)),
+            "m": packed_shape(self.slots, self.vectors, SIDE, SIDE, self.lanes),
+            "half": packed_shape(TILE, SIDE, self.lanes),
         }
 
     def scratch_floats(self) -> int:
-        """Floats of scratch for each thread."""
-        return sum(round_up(shape[0] * strides[0], LINE) for shape, strides in self.parts().values())
+        """Floats of scratch that each thread needs.
+
+        >>> ConvWinograd(64, 28, 28, 64, ((1, 1), (1, 1))).scratch_floats() * 4 // 1024
+        426
+        """
+        return floats(self.scratch())
 
     def build(self, k: Builder) -> None:
-        N, (P, Q) = k.int("N"), self.out
+        N = k.int("N")
         x = k.tensor("x", (N, self.H, self.W, self.C))
         shape, strides = filter_shape(self.C, self.K, self.lanes)
         u = k.tensor("u", shape, strides=strides)
-        own = k.tensor("scratch", (k.threads, self.scratch_floats()))
-        at: IntLike = k.thread * self.scratch_floats()
-        views = {}
-        for name, (part, steps) in self.parts().items():
-            views[name] = own.view(part, steps, at)
-            at = at + round_up(part[0] * steps[0], LINE)
-        finish = self.chain.bind(k, (N, P, Q, self.K))
-        tiles = self.tiles
-        (top, _), (left, _) = self.pads
-        into = Transform(self.H, self.W, self.C, (top, left), SIDE, separate, tiles, self.in_lanes)
-        total = tiles.units(N)
-        groups = -(-shape[0] // self.vectors)
+        own = private(k, self.scratch())
+        finish = self.chain.bind(k, (N, *self.out, self.K))
+        total = self.tiles.units(N)
+        whole, rest = divmod(shape[0], self.vectors)
+        groups = whole + (1 if rest else 0)
         tasks = (total + (self.units - 1)) // self.units * groups
-        begin, end = tasks * k.thread // k.threads, tasks * (k.thread + 1) // k.threads
+        begin, end = (tasks * k.thread) // k.threads, (tasks * (k.thread + 1)) // k.threads
         for block in k.range(begin // groups, (end + (groups - 1)) // groups):
             first = block * self.units
             units = k.min(first * -1 + total, self.units)
             for i in k.range(units):
-                into.build(k, x, views["strip"], views["v"], first + i, i * self.run)
-            whole = shape[0] // self.vectors
+                self.into.build(k, x, own["strip"], own["v"], first + i, self.tiles.before(first + i) - self.tiles.before(first))
             low, high = k.max(block * -groups + begin, 0), k.min(block * -groups + end, groups)
             for group in k.range(low, k.min(high, whole)):
-                self.group(k, u, views, finish, first, units, group * self.vectors, self.vectors)
-            if whole < groups:
-                for _ in k.when(high > whole):
-                    self.group(k, u, views, finish, first, units, whole * self.vectors, shape[0] % self.vectors)
+                self.group(k, u, own, finish, first, units, group * self.vectors, self.vectors)
+            if rest:
+                for _ in k.when(k.int_compare("gt", high, whole)):
+                    self.group(k, u, own, finish, first, units, whole * self.vectors, rest)
 
-    def group(self, k: Builder, u: Tensor, views: dict[str, Tensor], finish, first: IntLike, units: IntLike, kb: IntLike,
+    def group(self, k: Builder, u: Tensor, own: Scratch, finish: Finish, first: IntLike, units: IntLike, kb: IntLike,
               vectors: int) -> None:
-        """Output vectors kb..kb+vectors-1 of a block: the products, then the way back."""
-        for e in k.range(POINTS):
-            self.products(k, u, views["v"], views["m"], e, units * self.run, kb, vectors)
-        for i in k.range(units):
-            n, row, tile = self.tiles.place(first + i)
+        """Output vectors kb..kb+vectors-1 of the units from `first` on: the products, then the way back."""
+        start = self.tiles.before(first)
+        for a in k.range(SIDE):
+            for b in k.range(SIDE):
+                self.products(k, u, own, a, b, self.tiles.before(first + units) - start, kb, vectors)
+        for unit in k.range(first, first + units):
+            n, row, tile = self.tiles.place(unit)
             for j in k.range(self.tiles.in_run(k, tile)):
                 for vector, count in channel_vectors(k, self.K, self.lanes, kb, kb + vectors):
-                    self.back(k, views, finish, i * self.run + j, n, row, tile + j, vector - kb, vector, count)
+                    self.back(k, own, self.tiles.before(unit) - start + j, vector - kb)
+                    self.write(k, own, finish, (n, row, tile + j, vector * self.lanes), count)
 
-    def products(self, k: Builder, u: Tensor, v: Tensor, m: Tensor, e: IntLike, slots: IntLike, kb: IntLike, vectors: int) -> None:
-        """m[:, e] = v[e] u[e]: `pixels` rows at a time, then the rest by four, two and one."""
+    def products(self, k: Builder, u: Tensor, own: Scratch, a: IntLike, b: IntLike, slots: IntLike, kb: IntLike,
+                 vectors: int) -> None:
+        """m = v u at one point: `pixels` tiles at a time, then what is left by four, two and one."""
         begin: IntLike = 0
-        for rows in (self.pixels, 4, 2, 1):
-            if rows > self.pixels or (rows < self.pixels and self.run % self.pixels == 0):
-                continue
-            end = slots // rows * rows if rows == self.pixels else begin + (slots - begin) // rows * rows
+        for rows in (self.pixels, *(n for n in (4, 2, 1) if n < self.pixels)):
+            end = begin + (slots - begin) // rows * rows
             for i in k.range(begin, end, rows):
-                self.product(k, u, v, m, e, i, rows, kb, vectors)
+                self.product(k, u, own, a, b, i, rows, kb, vectors)
+            if self.tiles.divide(rows):
+                break
             begin = end
 
-    def product(self, k: Builder, u: Tensor, v: Tensor, m: Tensor, e: IntLike, i: IntLike, rows: int, kb: IntLike, vectors: int) -> None:
+    def product(self, k: Builder, u: Tensor, own: Scratch, a: IntLike, b: IntLike, i: IntLike, rows: int, kb: IntLike,
+                vectors: int) -> None:
         sums = [[k.cell(0.0, self.lanes) for _ in range(vectors)] for _ in range(rows)]
+        e = a * SIDE + b
         for c in k.range(self.C):
             weights = [u.vec(kb + q, e, c, 0, lanes=self.lanes) for q in range(vectors)]
             for p in range(rows):
-                pixel = k.splat(v[e, i + p, c], self.lanes)
+                pixel = k.splat(own["v"][e, i + p, c], self.lanes)
                 for q in range(vectors):
                     sums[p][q].fma(pixel, weights[q])
         for p in range(rows):
             for q in range(vectors):
-                m.store(sums[p][q].value, i + p, e, q * self.lanes)
+                own["m"].store(sums[p][q].value, i + p, q, a, b, 0)
 
-    def back(self, k: Builder, views: dict[str, Tensor], finish, slot: IntLike, n: IntLike, row: IntLike, tile: IntLike, q: IntLike,
-             vector: IntLike, count: int | None) -> None:
-        """A' m A for one tile and one vector of channels: columns first, then each row is finished."""
-        P, Q = self.out
-        m, half, lanes = views["m"], views["half"], self.lanes
-        for b in k.range(SIDE):
-            column = collect(k, [m.vec(slot, b + a * SIDE, q * lanes, lanes=lanes) for a in range(SIDE)], TILE)
-            for p, value in enumerate(column):
-                half.store(value, p, b, 0)
-        for p in k.range(k.min(row * -TILE + P, TILE)):
-            values = collect(k, [half.vec(p, b, 0, lanes=lanes) for b in range(SIDE)], TILE)
+    def back(self, k: Builder, own: Scratch, slot: IntLike, q: IntLike) -> None:
+        """half = m A for one tile and one vector of channels."""
+        for a in k.range(SIDE):
+            row = collect(k, [own["m"].vec(slot, q, a, b, 0, lanes=self.lanes) for b in range(SIDE)], TILE)
+            for j, value in enumerate(row):
+                own["half"].store(value, j, a, 0)
 
-            def store(wide: Sequence[int], p: IntLike = p, values=values) -> None:
-                for j in wide:
-                    finish(values[j], n, row * TILE + p, tile * TILE + j, vector * lanes, count=count)
+    def write(self, k: Builder, own: Scratch, finish: Finish, place: tuple[IntLike, ...], count: int | None) -> None:
+        """A' half, column by column, as far as there are outputs."""
+        (n, row, tile, c), (P, Q) = place, self.out
+        always = P % TILE if P < TILE else P % TILE or TILE
+        for j in k.range(k.min(tile * -TILE + Q, TILE)):
+            column = collect(k, [own["half"].vec(j, a, 0, lanes=self.lanes) for a in range(SIDE)], TILE)
+            for p in range(always):
+                finish(column[p], n, row * TILE + p, tile * TILE + j, c, count=count)
+            if always < TILE < P:
+                for _ in k.when(k.int_compare("lt", row, self.tiles.rows - 1)):
+                    for p in range(always, TILE):
+                        finish(column[p], n, row * TILE + p, tile * TILE + j, c, count=count)
 
-            ragged = Q % TILE
-            if not ragged:
-                store(range(TILE))
-            elif self.tiles.columns == 1:
-                store(range(ragged))
-            else:
-                store(range(ragged))
-                for _ in k.when(k.int_compare("lt", tile, self.tiles.columns - 1)):
-                    store(range(ragged, TILE))
+
+def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, chain: Chain = PLAIN) -> ConvWinograd:
+    """The choices for a machine, as measured.
+
+    A block of 28 tiles or a few more keeps v and m in the second-level cache; where u itself is far larger than that, twice as
+    many halve the times that it is read.
+    """
+    columns = Tiles(*out_size(H, W, pads), 1).columns
+    run = -(-columns // -(-columns // 14))
+    block = 56 if C * K >= HEAVY else 28
+    vectors = 2 if K > machine.lanes else 1
+    pixels = 6 if machine.registers < 32 else 7 if columns % 7 == 0 else 8
+    return ConvWinograd(C, H, W, K, pads, narrow(K, machine.lanes), narrow(C, machine.lanes), run, -(-block // run), pixels,
+                        vectors, chain)

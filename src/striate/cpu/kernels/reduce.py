@@ -61,6 +61,38 @@ def fold(k: Builder, kind: str, first: IntLike, last: IntLike, read: Callable[[I
     return across(k, kind, total.value)
 
 
+def reduce_middle(k: Builder, kind: str, x: Tensor, finish: Callable[..., None], scale: float = 1.0) -> None:
+    """x (A, B, C): `finish(value, a, channel, count=...)` for every vector of the result."""
+    A, B, C = x.shape
+    each = scale / k.from_int(B, "f32") if kind == "mean" else k.constant(scale)
+    if C == 1:
+        flat = x.view((A, B))
+        for a in k.share(A):
+            finish(fold(k, kind, 0, B, lambda i, count, a=a: flat.vec(a, i, lanes=k.lanes, count=count)) * each, a, 0)
+        return
+    wide = VECTORS * k.lanes
+    groups = C // wide
+    for task in k.share(A * groups) if groups else ():
+        columns(k, kind, x, finish, each, task // groups, task % groups * wide, [(v * k.lanes, k.lanes, k.lanes) for v in range(VECTORS)])
+    if C % wide:
+        rest = [(first - groups * wide, lanes, count) for first, lanes, count in k.blocks(C)[groups * VECTORS:]]
+        for a in k.share(A):
+            columns(k, kind, x, finish, each, a, groups * wide, rest)
+
+
+def columns(k: Builder, kind: str, x: Tensor, finish: Callable[..., None], each: Num, a: IntLike, channel: IntLike,
+            vectors: Sequence[tuple[int, int, int]]) -> None:
+    """All rows of one image, for a few vectors of channels (offset, lanes, count)."""
+    start, combine = monoid(k, kind)
+    cells = [k.cell(start, lanes) for _, lanes, _ in vectors]
+    for row, size in row_blocks(k, 0, x.shape[1], 4):
+        for cell, (offset, lanes, count) in zip(cells, vectors, strict=True):
+            rows = [x.vec(a, row + i, channel + offset, lanes=lanes, count=count) for i in range(size)]
+            cell.set(combine(cell.value, tree(rows, combine)))
+    for cell, (offset, lanes, count) in zip(cells, vectors, strict=True):
+        finish(cell.value * k.splat(each, lanes), a, channel + offset, count=count if count < lanes else None)
+
+
 @dataclass(frozen=True)
 class Reduce(Kernel):
     """kind: sum, mean or max; see the head of this file."""
@@ -75,38 +107,8 @@ class Reduce(Kernel):
         return ("A", "B", "x", *self.chain.arguments)
 
     def build(self, k: Builder) -> None:
-        A, B, C = k.int("A"), k.int("B"), self.C
-        x, finish = k.tensor("x", (A, B, C)), self.chain.bind(k, (A, C))
-        if C == 1:
-            flat = x.view((A, B))
-            for a in k.share(A):
-                total = fold(k, self.kind, 0, B, lambda i, count, a=a: flat.vec(a, i, lanes=k.lanes, count=count))
-                finish(self.scaled(k, total, B), a, 0)
-            return
-        wide = VECTORS * k.lanes
-        groups = C // wide
-        for task in k.share(A * groups):
-            self.columns(k, x, finish, task // groups, B, task % groups * wide, [(v * k.lanes, k.lanes, k.lanes) for v in range(VECTORS)])
-        if C % wide:
-            rest = [(first - groups * wide, lanes, count) for first, lanes, count in k.blocks(C)[groups * VECTORS:]]
-            for a in k.share(A):
-                self.columns(k, x, finish, a, B, groups * wide, rest)
-
-    def columns(self, k: Builder, x: Tensor, finish, a: IntLike, B: IntLike, channel: IntLike, vectors: Sequence[tuple[int, int, int]]) -> None:
-        """All rows of one image, for a few vectors of channels (offset, lanes, count)."""
-        start, combine = monoid(k, self.kind)
-        cells = [k.cell(start, lanes) for _, lanes, _ in vectors]
-        for row, size in row_blocks(k, 0, B, 4):
-            for cell, (offset, lanes, count) in zip(cells, vectors, strict=True):
-                rows = [x.vec(a, row + i, channel + offset, lanes=lanes, count=count) for i in range(size)]
-                cell.set(combine(cell.value, tree(rows, combine)))
-        for cell, (offset, lanes, count) in zip(cells, vectors, strict=True):
-            finish(self.scaled(k, cell.value, B), a, channel + offset, count=count if count < lanes else None)
-
-    def scaled(self, k: Builder, total: Num, B: IntLike) -> Num:
-        if self.kind == "mean":
-            return total * k.splat(self.scale / k.from_int(B, "f32"), total.lanes)
-        return total if self.scale == 1.0 else total * self.scale
+        A, B = k.int("A"), k.int("B")
+        reduce_middle(k, self.kind, k.tensor("x", (A, B, self.C)), self.chain.bind(k, (A, self.C)), self.scale)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from striate.kernel.language import Builder, IntLike, Num, Tensor
-from striate.kernel.machine import Machine
+from striate.kernel.language import Builder, IntLike, Num, Tensor, row_major
 
 TILE, TAPS, SIDE = 4, 3, 6
+POINTS = SIDE * SIDE
+LINE = 16  # floats in a cache line; the 36 points lie a line further apart than need be, or they would share few cache sets
+Shape = tuple[tuple[int, ...], tuple[int, ...]]
 NEAR, FAR = 5 / 8, 3 / 2
 SCALE = (
     1 / (NEAR * FAR) ** 2,
@@ -83,6 +85,32 @@ def round_up(n: int, step: int) -> int:
     return -(-n // step) * step
 
 
+def packed_shape(*shape: int) -> Shape:
+    """(shape, strides) without gaps."""
+    return shape, tuple(row_major(shape))  # type: ignore[return-value]
+
+
+def points_shape(slots: int, depth: int) -> Shape:
+    """(shape, strides) of an array (36, slots, channels)."""
+    return (POINTS, slots, depth), (slots * depth + LINE, depth, 1)
+
+
+def floats(parts: dict[str, Shape]) -> int:
+    """Floats that the parts take, each a whole number of cache lines."""
+    return sum(round_up(shape[0] * strides[0], LINE) for shape, strides in parts.values())
+
+
+def private(k: Builder, parts: dict[str, Shape]) -> dict[str, Tensor]:
+    """The parts of this thread's piece of the argument `scratch`."""
+    size = floats(parts)
+    whole = k.tensor("scratch", (k.threads, size))
+    views, at = {}, k.thread * size
+    for name, (shape, strides) in parts.items():
+        views[name] = whole.view(shape, strides, at)
+        at = at + round_up(shape[0] * strides[0], LINE)
+    return views
+
+
 def channel_vectors(k: Builder, channels: int, lanes: int, first: IntLike = 0, last: IntLike | None = None) -> Iterator[tuple]:
     """(vector, count) for the vectors first..last-1 of the channels: whole ones in a loop, then the partly filled one."""
     whole, rest = divmod(channels, lanes)
@@ -127,9 +155,17 @@ class Tiles:
         row = unit // self.segments
         return row // self.rows, row % self.rows, (unit % self.segments) * self.run
 
+    def before(self, unit: IntLike) -> IntLike:
+        """Tiles in all units before this one."""
+        return unit // self.segments * self.columns + unit % self.segments * self.run
+
     def in_run(self, k: Builder, first: IntLike) -> IntLike:
         """Tiles of the unit that begins at tile `first`: fewer at the end of a row."""
-        return self.run if self.columns % self.run == 0 else k.min(self.run, first * -1 + self.columns)
+        return k.min(self.run, first * -1 + self.columns) if self.columns % self.run else self.run
+
+    def divide(self, count: int) -> bool:
+        """Whether the tiles of every unit are a multiple of `count`."""
+        return self.run % count == 0 and self.columns % count == 0
 
 
 @dataclass(frozen=True)
@@ -146,15 +182,20 @@ class Transform:
     W: int
     channels: int
     low: tuple[int, int]
-    side: int
     matrix: Callable[[Builder, Sequence[Num]], list[Num]]
+    side: int
     tiles: Tiles
     lanes: int
 
     @property
-    def strip_shape(self) -> tuple[int, int]:
-        """(columns, points) of the strip; its last axis are the channels of one call."""
-        return TILE * (self.tiles.run - 1) + self.side, SIDE
+    def width(self) -> int:
+        """Columns of the strip."""
+        return TILE * (self.tiles.run - 1) + self.side
+
+    def strip(self, depth: int) -> Shape:
+        """(shape, strides) of the strip for that many channels."""
+        point = self.width * depth + LINE
+        return (SIDE, self.width, depth), (point, depth, 1)
 
     def build(self, k: Builder, image: Tensor, strip: Tensor, points: Tensor, unit: IntLike, slot: IntLike,
               first: IntLike = 0, last: IntLike | None = None) -> None:
@@ -175,9 +216,9 @@ class Transform:
         """strip[a, column] = sum over r of matrix[a, r] * image[n, 4*row + r - top, 4*tile + column - left]."""
         top, left = self.low
         start = tile * -TILE + left
-        begin, end = k.max(start, 0), k.min(start + self.W, self.strip_shape[0])
+        begin, end = k.max(start, 0), k.min(start + self.W, self.width)
         self.clear(k, strip, 0, begin, first, last)
-        self.clear(k, strip, end, self.strip_shape[0], first, last)
+        self.clear(k, strip, end, self.width, first, last)
         for low, high, inside in self.row_kinds():
             whole = high - low == self.tiles.rows
             for _ in [0] if whole else k.when((row >= low) & (row < high)):
@@ -200,7 +241,8 @@ class Transform:
 
     def row_kinds(self) -> list[tuple[int, int, tuple[int, ...]]]:
         """(first row of tiles, last + 1, pixel rows inside the image), neighbours alike taken together."""
-        inside = [tuple(r for r in range(self.side) if 0 <= TILE * row + r - self.low[0] < self.H) for row in range(self.tiles.rows)]
+        firsts = [TILE * row - self.low[0] for row in range(self.tiles.rows)]
+        inside = [tuple(r for r in range(self.side) if 0 <= first + r < self.H) for first in firsts]
         kinds, at = [], 0
         for rows, alike in groupby(inside):
             count = len(list(alike))

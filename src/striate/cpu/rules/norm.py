@@ -22,7 +22,7 @@ def batch_norm(low: Lowering, group: Group) -> None:
     means, variances = low.make(mean, vector), low.make(variance, vector)
     low.call(kernels.NormFinish(C, PARTS, eps), part=part, mean=means, variance=variances, rstd=rstd)
     scale, shift = low.need(weight, vector), low.need(bias, vector)
-    chain, places = low.chain(group, form, y)
+    chain, places = low.chain(group, form)
     low.call(kernels.Normalise(C, chain), rows=rows, x=source, weight=scale, bias=shift, mean=means, rstd=rstd, **places)
     low.deviations[variance] = rstd
 
@@ -38,6 +38,6 @@ def batch_norm_gradient(low: Lowering, group: Group) -> None:
     low.call(kernels.NormGradientParts(C, PARTS, False), rows=rows, x=source, dy=gradient, mean=means, rstd=rstd, part=part)
     scales, shifts = low.make(dweight, vector), low.make(dbias, vector)
     low.call(kernels.NormGradientFinish(C, PARTS), part=part, dweight=scales, dbias=shifts)
-    chain, places = low.chain(group, form, dx)
+    chain, places = low.chain(group, form)
     low.call(kernels.NormGradient(C, False, chain), rows=rows, x=source, dy=gradient, weight=low.need(weight, vector), mean=means,
              rstd=rstd, dweight=scales, dbias=shifts, **places)

@@ -1,0 +1,80 @@
+"""Batch normalisation: statistics in parts, the pass that normalises, and the gradient."""
+
+import numpy as np
+import pytest
+from tests.kernels.harness import check, floats
+
+from striate import ops
+from striate.cpu.kernels import norm
+from striate.cpu.kernels.pointwise import Chain
+
+SIZES = [(1, 3), (3, 1), (9, 6), (50, 17), (8, 32), (19, 100)]
+RELU = Chain(("full",), ((ops.Add(), (0, 1)), (ops.ReLU(), (2,))), (3,))
+
+
+def moments(x, parts):
+    """(parts, 3, C): count, mean, sum of squared deviations of each part."""
+    cuts = [x[i * len(x) // parts: (i + 1) * len(x) // parts].astype(np.float64) for i in range(parts)]
+    found = [[np.full(x.shape[1], len(c)), c.mean(0) if len(c) else 0 * x[0], ((c - c.mean(0)) ** 2).sum(0) if len(c) else 0 * x[0]]
+             for c in cuts]
+    return np.array(found, np.float32)
+
+
+@pytest.mark.parametrize(("rows", "C"), SIZES)
+def test_statistics(rows, C):
+    x = floats(rows, C) * 3 + 1
+    part = moments(x, 4)
+    check(norm.NormStatistics(C, 4), {"rows": rows, "x": x}, {"part": part})
+    mean, variance = x.mean(0), x.var(0)
+    wanted = {"mean": mean, "variance": variance, "rstd": 1 / np.sqrt(variance + np.float32(1e-3))}
+    check(norm.NormFinish(C, 4, 1e-3), {"part": part}, wanted)
+
+
+def test_statistics_far_from_zero():
+    """A mean a thousand times the deviation, and a first row that is an outlier."""
+    x = floats(200, 5) + 1000
+    x[0] = -5000
+    wanted = moments(x, 2)
+    check(norm.NormStatistics(5, 2), {"rows": 200, "x": x}, {"part": wanted})
+    part = wanted[1:].copy()
+    check(norm.NormFinish(5, 1, 0.0), {"part": part},
+          {"mean": x[100:].mean(0), "variance": x[100:].astype("f8").var(0).astype("f4"), "rstd": (1 / x[100:].astype("f8").std(0)).astype("f4")},
+          rtol=1e-4)
+
+
+def given(rows, C):
+    """x and the numbers of each channel."""
+    names = ("weight", "bias", "mean", "variance")
+    arrays = {name: floats(C, seed=i) for i, name in enumerate(names)}
+    arrays["variance"] = np.abs(arrays["variance"]) + np.float32(0.1)
+    return floats(rows, C), arrays
+
+
+@pytest.mark.parametrize(("rows", "C"), SIZES)
+def test_normalise(rows, C):
+    x, arrays = given(rows, C)
+    y = ops.BatchNormInference(1e-3).reference(x, **arrays)
+    check(norm.NormInference(C, 1e-3), {"rows": rows, "x": x, **arrays}, {"y0": y})
+    inputs = {"rows": rows, "x": x, **arrays, "rstd": 1 / np.sqrt(arrays["variance"] + np.float32(1e-3)), "e0": floats(rows, C, seed=1)}
+    del inputs["variance"]
+    check(norm.Normalise(C, RELU), inputs, {"y0": np.maximum(y + inputs["e0"], 0)})
+
+
+@pytest.mark.parametrize(("rows", "C"), SIZES)
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradient(rows, C, masked):
+    x, arrays = given(rows, C)
+    dy, y = floats(rows, C, seed=2), floats(rows, C, seed=3)
+    alive = np.where(y > 0, dy, 0) if masked else dy
+    eps = np.float32(1e-3)
+    rstd = 1 / np.sqrt(arrays["variance"] + eps)
+    xhat = (x - arrays["mean"]) * rstd
+    cuts = [slice(i * rows // 4, (i + 1) * rows // 4) for i in range(4)]
+    part = np.stack([[alive[c].sum(0), (alive * xhat)[c].sum(0)] for c in cuts])
+    inputs = {"rows": rows, "x": x, "dy": dy, "mean": arrays["mean"], "rstd": rstd} | ({"y": y} if masked else {})
+    check(norm.NormGradientParts(C, 4, masked), inputs, {"part": part})
+    dx, dweight, dbias = ops.BatchNormGradient(1e-3).reference(alive, x, arrays["weight"], arrays["mean"], arrays["variance"])
+    check(norm.NormGradientFinish(C, 4), {"part": part}, {"dweight": dweight, "dbias": dbias})
+    inputs |= {"weight": arrays["weight"], "dweight": dweight, "dbias": dbias}
+    check(norm.NormGradient(C, masked), inputs, {"y0": dx})
+    check(norm.NormGradient(C, masked, RELU), inputs | {"e0": x}, {"y0": np.maximum(dx + x, 0)}, meanings=("interpreter", "host"))

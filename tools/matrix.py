@@ -1,0 +1,160 @@
+"""The matrix operator x question: docs/operators.md, and what tests/test_matrix.py checks.
+
+    python tools/matrix.py             write the page
+    python tools/matrix.py --check     say whether the page is as the code is
+
+Rows are the operators of `ops.REGISTRY`. A column is a question that every operator must answer; where one does not,
+`REASONS` says why. A cell with neither is a gap, and the test names it.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+from striate.cpu import rules
+from striate.cpu.kernels.pointwise import EMIT
+from striate.cpu.lower import RULES
+from striate.ops import REGISTRY
+from striate.ops.base import Op
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "operators.md"
+QUESTIONS = ("made by", "reference", "gradient", "cost", "CPU")
+END = "an update is the end of a step: nobody asks for its gradient"
+INDEX = "second derivatives through a maximum are left out"
+REASONS = {
+    ("increment", "gradient"): "counts whole numbers",
+    ("cross_entropy_gradient", "gradient"): "second derivatives of the loss are left out; log_softmax has them",
+    ("batch_norm_gradient", "gradient"): "second derivatives through batch statistics are left out",
+    ("max_pool2d_gradient", "gradient"): INDEX,
+    ("adaptive_max_pool2d_gradient", "gradient"): INDEX,
+    ("sgd_update", "gradient"): END,
+    ("sgd_plain_update", "gradient"): END,
+    ("adam_update", "gradient"): END,
+    ("gradient_norm", "gradient"): END,
+    ("clip_scale", "gradient"): END,
+    ("batch_norm_inference", "CPU"): "`cpu/fuse.py` rewrites it as a product and a sum by channel, which join other kernels",
+}
+"""Why an operator does not answer a question."""
+
+HEAD = """# Operators
+
+Written by `make matrix`; `tests/test_matrix.py` fails when it is not as the code is.
+
+What is true of an operator stands in its file of `src/striate/ops`; what is true of a target stands in that target's folder.
+A cell is a rule, or the reason why there is none.
+
+- **made by**: the function, method or layer that puts the operator into a graph. An operator that ends in `_gradient` is made
+  by the gradient of the one that it is named after.
+- **reference**: NumPy, a few lines that read like the equation, float32 and float64.
+- **gradient**: a rule that adds nodes to the graph. *adjoint*: linear in the inputs named, and tested by the identity
+  <dy, J v> = <J' dy, v>, exactly; *differences*: tested by finite differences in float64. Both against PyTorch.
+- **cost**: *own*: multiply-accumulates or operations by a formula of its own; *each*: one operation for each output element.
+- **CPU**: *chain*: elementwise, computed at the end of another operator's kernel or in a kernel with its neighbours
+  (`cpu/kernels/pointwise.py`); otherwise the file of `src/striate/cpu/rules` that chooses the kernels.
+"""
+
+
+def makers() -> dict[str, list[str]]:
+    """Who makes each operator: functions of nn/functional.py, methods of Value, optimizers, gradients of operators."""
+    package = ROOT / "src" / "striate"
+    helpers: dict[str, set[str]] = {}
+    found: dict[str, list[str]] = {}
+    for path in sorted(package.glob("ops/*.py")):
+        for name, node in definitions(ast.parse(path.read_text())):
+            if name.startswith("gradient of "):
+                for kind in called(node):
+                    found.setdefault(kind, []).append(name)
+            else:
+                helpers[name] = called(node)
+    for file in ("nn/functional.py", "nn/norm.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
+        for name, node in definitions(ast.parse((package / file).read_text())):
+            for kind in sorted(set().union(*(helpers.get(c, {c}) for c in called(node, module="ops")))):
+                found.setdefault(kind, []).insert(0, name)
+    return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}
+
+
+def called(node: ast.AST, module: str = "") -> set[str]:
+    """Names of what is called inside: plain names, or attributes of a module."""
+    functions = [child.func for child in ast.walk(node) if isinstance(child, ast.Call)]
+    if module:
+        return {f.attr for f in functions if isinstance(f, ast.Attribute) and getattr(f.value, "id", "") == module}
+    return {f.id for f in functions if isinstance(f, ast.Name)}
+
+
+def definitions(tree: ast.Module) -> list[tuple[str, ast.AST]]:
+    """Functions and classes of a module, methods of Value one by one, of operators their gradients."""
+    found: list[tuple[str, ast.AST]] = []
+    for node in tree.body:
+        methods = [item for item in getattr(node, "body", []) if isinstance(item, ast.FunctionDef)]
+        own = next((named(item) for item in getattr(node, "body", []) if named(item)), "")
+        if own:
+            found += [(f"gradient of {own}", method) for method in methods if method.name == "gradient"]
+        elif isinstance(node, ast.ClassDef) and node.name == "Value":
+            found += [(f"Value.{method.name}", method) for method in methods if not method.name.startswith("__r")]
+        elif isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            found.append((node.name, node))
+    return found
+
+
+def named(item: ast.AST) -> str:
+    """The operator's name where a class states one: `name = "conv2d"`."""
+    if isinstance(item, ast.Assign) and getattr(item.targets[0], "id", "") == "name":
+        return str(getattr(item.value, "value", ""))
+    return ""
+
+
+def cells(kind: type[Op], made: dict[str, list[str]]) -> dict[str, str]:
+    """An operator's answer to each question; an empty text where it has none."""
+    makes = [n if n.startswith("gradient of") else f"`{n}`" for n in made.get(kind.__name__, []) if n != f"gradient of {kind.name}"]
+    tested = f"adjoint in {', '.join(kind.linear_in)}" if kind.linear_in else "differences"
+    answers = {
+        "made by": ", ".join(makes[:3]) + (", ..." if len(makes) > 3 else ""),
+        "reference": "yes" if kind.reference is not Op.reference else "",
+        "gradient": tested if kind.gradient is not Op.gradient else "",
+        "cost": "own" if kind.cost is not Op.cost else "each",
+        "CPU": "chain" if kind in EMIT else f"`{RULES[kind].__module__.rpartition('.')[2]}.py`" if kind in RULES else "",
+    }
+    return {question: answer or REASONS.get((kind.name, question), "") for question, answer in answers.items()}
+
+
+def matrix() -> dict[str, dict[str, str]]:
+    """The answers of every operator, by name."""
+    rules.load()
+    made = makers()
+    return {name: cells(kind, made) for name, kind in REGISTRY.items() if kind.__module__.startswith("striate.")}
+
+
+def gaps() -> list[str]:
+    """Cells without a rule and without a reason, and reasons for cells that have a rule."""
+    table = matrix()
+    empty = [f"{name} does not answer '{q}'" for name, row in table.items() for q in QUESTIONS if not row[q]]
+    idle = [f"the reason for {name}, '{q}' is out of date" for (name, q), why in REASONS.items()
+            if table.get(name, {}).get(q) != why]
+    return empty + idle
+
+
+def page() -> str:
+    """The text of docs/operators.md."""
+    lines, family = [HEAD], ""
+    for name, row in sorted(matrix().items(), key=lambda item: (REGISTRY[item[0]].__module__, list(REGISTRY).index(item[0]))):
+        file = REGISTRY[name].__module__.rpartition(".")[2]
+        if file != family:
+            family = file
+            lines += [f"\n## [ops/{file}.py](../src/striate/ops/{file}.py)\n", "| operator | " + " | ".join(QUESTIONS) + " |",
+                      "|---" * (len(QUESTIONS) + 1) + "|"]
+        lines.append(f"| {name} | " + " | ".join(row[q] for q in QUESTIONS) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    text = page()
+    if "--check" in sys.argv[1:]:
+        sys.exit(0 if PAGE.exists() and PAGE.read_text() == text else f"{PAGE} is out of date; run: make matrix")
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
