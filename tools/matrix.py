@@ -71,7 +71,7 @@ def makers() -> dict[str, list[str]]:
                 helpers[name] = called(node)
     for file in ("nn/functional.py", "nn/norm.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
         for name, node in definitions(ast.parse((package / file).read_text())):
-            for kind in sorted(set().union(*(helpers.get(c, {c}) for c in called(node, module="ops")))):
+            for kind in sorted(set().union(*(helpers.get(c, {c}) for c in called(node, "ops") | called(node)))):
                 found.setdefault(kind, []).insert(0, name)
     return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}
 
@@ -108,7 +108,8 @@ def named(item: ast.AST) -> str:
 
 def cells(kind: type[Op], made: dict[str, list[str]]) -> dict[str, str]:
     """An operator's answer to each question; an empty text where it has none."""
-    makes = [n if n.startswith("gradient of") else f"`{n}`" for n in made.get(kind.__name__, []) if n != f"gradient of {kind.name}"]
+    others = [n for n in made.get(kind.__name__, []) if n != f"gradient of {kind.name}"]
+    makes = [n if n.startswith("gradient of") else f"`{n}`" for n in others]
     tested = f"adjoint in {', '.join(kind.linear_in)}" if kind.linear_in else "differences"
     answers = {
         "made by": ", ".join(makes[:3]) + (", ..." if len(makes) > 3 else ""),

@@ -23,7 +23,7 @@ def test_softmax(forward, gradient, op, C):
 
 @pytest.mark.parametrize(("forward", "gradient", "op"), PAIRS)
 def test_large_numbers_do_not_overflow(forward, gradient, op):
-    x = np.array([[1e4, 1e4 - 1, -1e4], [-3e38, 3e38, 0], [-np.inf, 0, 1]], np.float32)
+    x = np.array([[1e4, 1e4 - 1, -1e4], [-1e38, 1e38, 0], [-np.inf, 0, 1]], np.float32)
     wanted = op.reference(x.astype(np.float64)).astype(np.float32)
     check(forward(3), {"rows": 3, "x": x}, {"y": wanted})
 

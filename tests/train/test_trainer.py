@@ -6,7 +6,7 @@ import pytest
 from striate import nn, optim, random
 from striate.data import ArrayDataset, DataLoader
 from striate.errors import ArgumentError, DataError, ModelFileError
-from striate.save import load, load_metadata
+from striate.storage import load, load_metadata
 from striate.train import Accuracy, Callback, Loss, Trainer, TrainingError, WholeSequence
 
 

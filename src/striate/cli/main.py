@@ -35,7 +35,7 @@ def striate(version: bool = typer.Option(False, "--version", help="Print the ver
       striate list
     """
     if version:
-        from striate.save import version as number
+        from striate.storage import version as number
 
         typer.echo(f"striate {number()}")
         raise typer.Exit

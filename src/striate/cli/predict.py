@@ -35,7 +35,7 @@ def predict(
     from rich.table import Table
 
     from striate.errors import ModelFileError
-    from striate.save import load, load_metadata
+    from striate.storage import load, load_metadata
 
     net, told = load(model), load_metadata(model)
     if "input_shape" not in told or not ("classes" in told or "alphabet" in told):

@@ -35,7 +35,7 @@ def summary(
 def opened(model: str) -> tuple[Any, tuple[int, ...]]:
     """A network by file or name, and the size of its input."""
     from striate import models
-    from striate.save import load, load_metadata
+    from striate.storage import load, load_metadata
 
     if not (Path(model).exists() or model.endswith(".safetensors")):
         net = models.create(model)

@@ -17,6 +17,7 @@ Source: Mellor-Crummey & Scott, Algorithms for scalable synchronization, ACM TOC
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import sys
 import threading
@@ -32,6 +33,8 @@ from striate.kernel.machine import Machine, host
 GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD = 0, 1, 2, 3, 4, 5
 ARRIVED, ROUND, SLEEPING = 16, 32, 48
 SPINS_BEFORE_YIELD, SPINS_BEFORE_SLEEP = 4000, 4000
+MOST = 1024
+"""Threads that may be asked for."""
 
 IR = """
 %(declare)s
@@ -198,13 +201,12 @@ class Team:
         self.state[YIELD], self.state[THREADS] = _yield_address(), size
         self.lock = threading.Lock()
         self.wake = threading.Semaphore(0)
-        self.stopping = False
         for thread in range(1, size):
             threading.Thread(target=self._work, args=(thread,), name=f"striate-{thread}", daemon=True).start()
 
     def _work(self, thread: int) -> None:
         known = 0
-        while not self.stopping:
+        while True:
             known = self.serve(self.address, thread, known)
             self.wake.acquire()
 
@@ -220,53 +222,48 @@ class Team:
                     self.wake.release(sleeping)
             self.run(self.address, 0)
 
-    def stop(self) -> None:
-        """Let the workers end, when no job runs."""
-        with self.lock:
-            self.stopping = True
-            self.wake.release(self.size)
-
 
 _size = 0
-_team: Team | None = None
+_teams: dict[int, Team] = {}
 _guard = threading.Lock()
 
 
 def set_num_threads(n: int) -> None:
     """Use n threads from now on. The results do not depend on n."""
-    if not isinstance(n, int) or n < 1:
-        raise ArgumentError(f"the number of threads must be a whole number of at least 1, got {n!r}")
-    global _size, _team
-    with _guard:
-        _size = n
-        if _team is not None and _team.size != n:
-            _team.stop()
-            _team = None
+    global _size
+    _size = _count(n, "the number of threads")
 
 
 def get_num_threads() -> int:
     """Threads in use: what was set, else STRIATE_NUM_THREADS, else the cores that this process may use."""
     if _size:
         return _size
-    wish = os.environ.get("STRIATE_NUM_THREADS", "")
-    if wish.isdigit() and int(wish) > 0:
-        return int(wish)
+    wish = os.environ.get("STRIATE_NUM_THREADS")
+    if wish:
+        return _count(int(wish) if wish.strip().isdecimal() else wish, "STRIATE_NUM_THREADS")
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def team() -> Team:
-    """The threads that run programs, started when first wanted."""
-    global _team
+def _count(n: Any, name: str) -> int:
+    """Refuse numbers of threads that no machine has."""
+    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n <= MOST:
+        raise ArgumentError(f"{name} must be a whole number from 1 to {MOST}, got {n!r}")
+    return operator.index(n)
+
+
+def team(size: int) -> Team:
+    """The `size` threads that run programs planned for so many; started when first wanted, and kept."""
     with _guard:
-        if _team is None:
-            _team = Team(get_num_threads())
-        return _team
+        if size not in _teams:
+            _teams[size] = Team(size)
+        return _teams[size]
 
 
 def _forget() -> None:
     """A forked child has none of its parent's threads."""
-    global _team, _guard
-    _team, _guard = None, threading.Lock()
+    global _guard
+    _guard = threading.Lock()
+    _teams.clear()
 
 
 if hasattr(os, "register_at_fork"):

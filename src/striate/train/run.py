@@ -136,7 +136,7 @@ class Run:
         """Write the network; a full disk does not end the training, only its end tells."""
         if self.save_to is None:
             return
-        from striate.save import save
+        from striate.storage import save
 
         try:
             save(self.trainer.net, self.save_to, self.metadata)

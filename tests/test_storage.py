@@ -19,7 +19,7 @@ from striate import models, nn, random
 from striate import save as save_network
 from striate.architecture import describe, rebuild
 from striate.errors import ArgumentError, ModelFileError, StateDictError
-from striate.save import FORMAT, load, load_metadata, save
+from striate.storage import FORMAT, load, load_metadata, save
 
 
 class Own(nn.Module):

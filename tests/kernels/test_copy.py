@@ -1,0 +1,80 @@
+"""Strided copies: slices, concatenations, padding, expansion, changes of layout; and the fill."""
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import as_strided
+from tests.kernels.harness import check, floats
+
+from striate.cpu.kernels.copy import Fill, StridedCopy
+
+
+def strided(memory, shape, strides, offset):
+    return as_strided(memory.reshape(-1)[offset:], shape, [s * memory.itemsize for s in strides])
+
+
+def copied(x, y, shape, x_strides, y_strides, x_offset=0, y_offset=0):
+    """y after the copy."""
+    wanted = y.copy()
+    strided(wanted, shape, y_strides, y_offset)[...] = strided(x, shape, x_strides, x_offset)
+    return wanted
+
+
+def check_copy(x, y, shape, x_strides, y_strides, x_offset=0, y_offset=0):
+    rows, *dims = shape
+    kernel = StridedCopy(tuple(dims), tuple(x_strides), tuple(y_strides), x_offset, y_offset, {"f": "f32", "i": "i32", "u": "u8"}[x.dtype.kind])
+    check(kernel, {"rows": rows, "x": x}, {"y": copied(x, y, shape, x_strides, y_strides, x_offset, y_offset)}, 0.0, {"y": y})
+
+
+@pytest.mark.parametrize("size", [1, 7, 16, 1000])
+@pytest.mark.parametrize("dtype", ["f4", "i4", "u1"])
+def test_flat(size, dtype):
+    x = (100 * np.abs(floats(size))).astype(dtype)
+    check_copy(x, np.zeros_like(x), (size,), (1,), (1,))
+
+
+@pytest.mark.parametrize(("N", "C", "H"), [(1, 3, 5), (3, 3, 5), (2, 1, 4), (3, 17, 3), (1, 32, 4), (2, 16, 16), (1, 2, 2), (5, 20, 1)])
+def test_layouts(N, C, H):
+    """NCHW to NHWC and back, with the axes in the order of x and of y."""
+    x, shape = floats(N * C * H * H), (N, C, H * H)
+    channels_first, channels_last = (C * H * H, H * H, 1), (C * H * H, 1, C)
+    check_copy(x, np.zeros_like(x), shape, channels_first, channels_last)
+    check_copy(x, np.zeros_like(x), shape, channels_last, channels_first)
+    turned = [0, 2, 1]
+    check_copy(x, np.zeros_like(x), *([a[i] for i in turned] for a in (shape, channels_first, channels_last)))
+
+
+@pytest.mark.parametrize(("M", "N"), [(1, 1), (2, 9), (9, 2), (3, 3), (37, 20), (16, 48)])
+def test_transpose_of_the_rows(M, N):
+    x = floats(M * N)
+    check_copy(x, np.zeros_like(x), (M, N), (1, M), (N, 1))
+    check_copy(x, np.zeros_like(x), (M, N), (N, 1), (1, M))
+
+
+def test_concat_slice_and_pad():
+    x, y = floats(3, 4, 5), floats(3, 9, 5, seed=1)
+    check_copy(x, y, (3, 4, 5), (20, 5, 1), (45, 5, 1), 0, 25)  # into a longer axis
+    check_copy(y, x, (3, 4, 5), (45, 5, 1), (20, 5, 1), 10)  # out of it
+    check_copy(y, x, (3, 4, 3), (45, 10, 1), (20, 5, 1), 1, 2)  # every second, in part
+    check_copy(y, x, (3, 4, 2), (45, 5, 2), (20, 5, 1))  # every second of the last axis
+    check_copy(y, x, (3, 4, 5), (45, -5, 1), (20, 5, 1), 40)  # backwards
+    check_copy(y, x, (3, 4, 5), (45, 5, -1), (20, 5, 1), 4)
+
+
+def test_expand():
+    x, y = floats(20), floats(3 * 20 * 7, seed=1)
+    check_copy(x, y, (3, 20, 7), (0, 1, 0), (140, 7, 1))
+    check_copy(x, y, (3, 20, 7), (0, 0, 1), (140, 7, 1))
+    check_copy(x, y, (60, 7), (0, 0), (7, 1))
+
+
+def test_many_axes():
+    x = floats(2, 3, 4, 5, 6)
+    order = (3, 0, 4, 2, 1)
+    shape = [x.shape[a] for a in order]
+    strides = [x.strides[a] // 4 for a in order]
+    check_copy(x, np.zeros_like(x), shape, strides, [int(np.prod(shape[i + 1:])) for i in range(5)])
+
+
+@pytest.mark.parametrize("rows", [1, 16, 77])
+def test_fill(rows):
+    check(Fill(0.5), {"rows": rows}, {"y": np.full(rows, 0.5, np.float32)})

@@ -1,0 +1,39 @@
+"""Every operator answers every question, or says why not; and the page that shows it is as the code is."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from striate import ops
+
+TOOL = Path(__file__).parent.parent / "tools" / "matrix.py"
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    spec = importlib.util.spec_from_file_location("matrix", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_silent_gap(matrix):
+    assert matrix.gaps() == []
+
+
+def test_a_new_operator_is_a_gap(matrix, monkeypatch):
+    class Forgotten(ops.Op):
+        name = "forgotten"
+
+    Forgotten.__module__ = "striate.ops.forgotten"
+    monkeypatch.setitem(ops.REGISTRY, "forgotten", Forgotten)
+    try:
+        assert [gap.split("'")[1] for gap in matrix.gaps() if gap.startswith("forgotten")] == [
+            "made by", "reference", "gradient", "CPU"]
+    finally:
+        ops.REGISTRY.pop("forgotten")
+
+
+def test_the_page_is_as_the_code_is(matrix):
+    assert matrix.PAGE.read_text() == matrix.page(), "run: make matrix"
