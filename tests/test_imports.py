@@ -21,12 +21,12 @@ MAY_IMPORT = {
     "ask": "errors ops graph nn",
     "engine": "errors random ops graph gradient nn cpu",
     "architecture": "errors random nn",
-    "save": "errors nn architecture",
+    "storage": "errors nn architecture",
     "data": "errors",
     "train": "errors graph nn optim engine",
     "cli": "errors",
     "__main__": "cli",
-    "__init__": "random graph nn models optim cpu ask engine save train",
+    "__init__": "random graph nn models optim cpu ask engine storage train",
 }
 """What each part of the package may import when it is itself imported. What a function imports when it is called is free:
 that is how a graph finds its targets, and how a network finds its engine."""

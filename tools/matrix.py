@@ -63,14 +63,14 @@ def makers() -> dict[str, list[str]]:
     helpers: dict[str, set[str]] = {}
     found: dict[str, list[str]] = {}
     for path in sorted(package.glob("ops/*.py")):
-        for name, node in definitions(ast.parse(path.read_text())):
+        for name, node in definitions(ast.parse(path.read_text(encoding="utf-8"))):
             if name.startswith("gradient of "):
                 for kind in called(node):
                     found.setdefault(kind, []).append(name)
             else:
                 helpers[name] = called(node)
     for file in ("nn/functional.py", "nn/norm.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
-        for name, node in definitions(ast.parse((package / file).read_text())):
+        for name, node in definitions(ast.parse((package / file).read_text(encoding="utf-8"))):
             for kind in sorted(set().union(*(helpers.get(c, {c}) for c in called(node, "ops") | called(node)))):
                 found.setdefault(kind, []).insert(0, name)
     return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}
@@ -153,8 +153,8 @@ def page() -> str:
 def main() -> None:
     text = page()
     if "--check" in sys.argv[1:]:
-        sys.exit(0 if PAGE.exists() and PAGE.read_text() == text else f"{PAGE} is out of date; run: make matrix")
-    PAGE.write_text(text)
+        sys.exit(0 if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text else f"{PAGE} is out of date; run: make matrix")
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Each is a trace, a walk that adds gradients and updates to the graph, and a prog
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -47,7 +48,7 @@ def as_array(x: Any, name: str = "x") -> Array:
 
 
 def as_images(x: Any, name: str = "x") -> Array:
-    """An input of a network: floats; whole numbers are taken for what they are and not scaled."""
+    """An input of a network: floats, or whole numbers as int64; nothing is scaled."""
     array = as_array(x, name)
     if 0 in array.shape:
         raise ShapeError(f"{name} has shape {array.shape}, which holds no numbers", fix="give a batch of at least one image")
@@ -61,22 +62,24 @@ class Programs:
         self.build, self.net = build, net
         self.known: dict[Any, tuple[Program, Any]] = {}
         self.seen, self.state = -1, ()
+        self.lock = threading.RLock()
 
     def of(self, *inputs: Array) -> tuple[Program, Any]:
         shapes = tuple((x.shape, x.dtype.char) for x in inputs)
-        key = (shapes, self.mode(), threads.get_num_threads())
-        if key not in self.known:
-            graph, extra = self.build(*inputs)
-            stores = list(dict.fromkeys(program.store for program, _ in self.known.values()))
-            program = Program(graph, precise=getattr(self.net, "precise", False), shared=stores)
-            key = (shapes, self.mode(), threads.get_num_threads())  # a forward may set attributes; they count from now on
-            self.known[key] = program, extra
-        return self.known[key]
+        with self.lock:
+            key = (shapes, self.mode(), threads.get_num_threads())
+            if key not in self.known:
+                graph, extra = self.build(*inputs)
+                stores = list(dict.fromkeys(program.store for program, _ in self.known.values()))
+                program = Program(graph, precise=getattr(self.net, "precise", False), shared=stores)
+                key = (shapes, self.mode(), threads.get_num_threads())  # a forward may set attributes; they count from now on
+                self.known[key] = program, extra
+            return self.known[key]
 
     def mode(self) -> tuple[Any, ...]:
         """What besides shapes decides how a network is traced; looked up again only when some module has changed."""
         if self.seen != changes.count:
-            modules = tuple((id(m), m.training, m.revision) for m in self.net.modules())
+            modules = tuple((m.revision, m.training) for m in self.net.modules())
             self.state = modules, tuple((id(p), p.requires_grad) for p in self.net.parameters())
             self.seen = changes.count
         return self.state
@@ -127,28 +130,39 @@ def vjp(net: Module, *inputs: Any) -> tuple[Any, Callable[..., Any]]:
     [[0.0, 1.0]]
     """
     arrays = [as_images(x).copy() for x in inputs]
-    program, (structure, names, forward, count) = _programs(net, "vjp", lambda: _vjp_builder(net)).of(*arrays)
+    program, (structure, names, count) = _programs(net, "vjp", lambda: _vjp_builder(net)).of(*arrays)
     space, key = program.workspace(), random.run_key()
     seeds = [np.zeros(v.shape, np.float32) for v in program.graph.inputs[len(arrays):]]
     program.begin(space, [*arrays, *seeds], key)
-    split = forward(program)
-    program.execute(space, 0, split)
+    program.execute(space, 0, program.split)
     outputs = [program.result(space, i) for i in range(count)]
     program.end()
 
+    y = structure(outputs)
+
     def pullback(*dy: Any) -> tuple[Any, dict[str, Array]]:
-        given = list(dy[0]) if len(dy) == 1 and isinstance(dy[0], (tuple, list)) else list(dy)
-        for held, array, value in zip(space.inputs[len(arrays):], given, program.graph.inputs[len(arrays):], strict=True):
-            if np.shape(array) != value.shape:
-                raise ShapeError(f"dy has shape {np.shape(array)} but the output has {value.shape}", fix="give dy the output's shape")
+        for held, array in zip(space.inputs[len(arrays):], _seeds(y, outputs, dy), strict=True):
             held[...] = array
-        program.execute(space, split)
+        program.execute(space, program.split)
         found = [program.result(space, i) for i in range(count, len(program.results))]
         dx = [found.pop(0) if x.dtype.kind == "f" else None for x in arrays]
         return (dx[0] if len(dx) == 1 else tuple(dx)), dict(zip(names, found, strict=True))
 
     weakref.finalize(pullback, program.release, space)
-    return structure(outputs), pullback
+    return y, pullback
+
+
+def _seeds(y: Any, outputs: Sequence[Array], dy: Sequence[Any]) -> list[Any]:
+    """One dy for each output: given one by one, or in the form in which the network returned them."""
+    together = len(dy) == 1 and isinstance(y, (tuple, list, dict)) and type(dy[0]) in (tuple, list, dict)
+    given = list(dy[0].values() if isinstance(dy[0], dict) else dy[0]) if together else list(dy)
+    if together and isinstance(y, dict) and isinstance(dy[0], dict) and dy[0].keys() == y.keys():
+        given = [dy[0][name] for name in y]
+    shapes = [np.shape(array) for array in given]
+    if shapes != [array.shape for array in outputs]:
+        wanted = ", ".join(str(array.shape) for array in outputs)
+        raise ShapeError(f"dy has shape {', '.join(map(str, shapes))} but the output has {wanted}", fix="give dy the output's shape")
+    return given
 
 
 def _vjp_builder(net: Module) -> Callable[..., tuple[Graph, Any]]:
@@ -156,26 +170,16 @@ def _vjp_builder(net: Module) -> Callable[..., tuple[Graph, Any]]:
         graph = new_graph(net)
         values = [graph.input(*_spec(x)) for x in inputs]
         outputs, structure = unpack(graph, trace_values(net, values))
-        before = len(graph.nodes)
         seeds = [graph.input(v.shape, v.dtype, "dy") for v in outputs]
         names = [n for n, v in graph.parameters.items() if graph.sources[v].requires_grad]
         wanted = [v for v in values if v.dtype == "float32"] + [graph.parameters[n] for n in names]
         found = differentiate(graph, outputs, seeds, wanted)
         zeros = [graph.constant(np.zeros(w.shape, np.float32)) for w in wanted]
         graph.outputs = outputs + [g if g is not None else z for g, z in zip(found, zeros, strict=True)]
-        forward_nodes = set(map(id, graph.nodes[:before]))
-        return graph.prune(), (structure, names, lambda program: _split(program, forward_nodes), len(outputs))
+        graph.first = len(outputs)
+        return graph.prune(), (structure, names, len(outputs))
 
     return build
-
-
-def _split(program: Program, forward: set[int]) -> int:
-    """The first call that belongs to the backward pass."""
-    seeds = {f"input{i}" for i, v in enumerate(program.graph.inputs) if v.name.startswith("dy")}
-    for i, call in enumerate(program.calls):
-        if any(getattr(b, "region", "") in seeds for b in call.arguments.values()):
-            return i
-    return len(program.calls)
 
 
 def value_and_grad(net: Module, loss: Callable[..., Any]) -> Callable[..., tuple[float, dict[str, Array]]]:
@@ -187,7 +191,7 @@ def value_and_grad(net: Module, loss: Callable[..., Any]) -> Callable[..., tuple
         program, names = programs.of(*arrays)
         check_labels(program.graph, arrays)
         value, *gradients = program.run(arrays, random.run_key())
-        return float(value), dict(zip(names, gradients, strict=True))
+        return value.item(), dict(zip(names, gradients, strict=True))
 
     return evaluate
 
@@ -242,8 +246,8 @@ class Step:
         if clip_norm is not None and not clip_norm > 0:
             raise ArgumentError(f"clip_norm must be greater than 0, got {clip_norm}")
         self.net, self.loss, self.optimizer, self.clip_norm = net, loss, optimizer, clip_norm
-        self.groups = optimizer.groups_for(net)
-        self.hypers = [Variable(group.hyper(1)) for group in self.groups]
+        optimizer.groups_for(net)  # what does not fit together is refused here
+        self.hypers: dict[tuple[Any, ...], Variable] = {}
         self.programs = Programs(self._build, net)
         self._last: Callable[[], Any] = lambda: None
 
@@ -254,16 +258,16 @@ class Step:
 
     def __call__(self, x: Any, *targets: Any) -> float:
         arrays = [as_images(x), *(as_target(t) for t in targets)]
-        program, structure = self.programs.of(*arrays)
+        program, (structure, groups) = self.programs.of(*arrays)
         check_labels(program.graph, arrays)
+        for group, hyper in groups:
+            hyper.put(group.hyper(self.optimizer.steps + 1))
         self.optimizer.steps += 1
-        for group, hyper in zip(self.groups, self.hypers, strict=True):
-            hyper.put(group.hyper(self.optimizer.steps))
         space = program.workspace()
         program.begin(space, arrays, random.run_key())
         program.execute(space)
         program.end()
-        value = float(program.result(space, 0))
+        value = program.result(space, 0).item()
         program.release(space)
         self._last = lambda: structure([program.result(space, i) for i in range(1, len(program.results))])
         return value
@@ -271,7 +275,8 @@ class Step:
     def _build(self, *inputs: Array) -> tuple[Graph, Any]:
         graph = new_graph(self.net, self.loss)
         value, outputs, structure = trace_loss(graph, self.net, self.loss, inputs)
-        trained = [(g, h, p) for g, h in zip(self.groups, self.hypers, strict=True) for p in g.parameters]
+        groups = [(group, self._hyper(group)) for group in self.optimizer.groups_for(self.net)]
+        trained = [(g, h, p) for g, h in groups for p in g.parameters]
         values = [graph.source(p, "parameter") for _, _, p in trained]
         seed = graph.constant(np.ones(value.shape, np.float32))
         gradients = differentiate(graph, [value], [seed], values)
@@ -286,7 +291,11 @@ class Step:
         clipping = [n for n in graph.nodes if isinstance(n.op, (ops.ClipScale, ops.GradientNorm))]
         graph.prune()
         graph.nodes += clipping  # they have no reader in the graph: the scale goes straight into the update kernels
-        return graph, structure
+        return graph, (structure, groups)
+
+    def _hyper(self, group: Any) -> Variable:
+        """A group's settings as arrays hold them: one for all batch shapes, so that their programs share a store."""
+        return self.hypers.setdefault((group.op, *map(id, group.parameters)), Variable(group.hyper(1)))
 
     def _update(self, graph: Graph, group: Any, hyper: Variable, parameter: Parameter, old: Value, gradient: Value) -> None:
         states = [self.optimizer.state_of(parameter, name) for name in group.state_names]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,8 @@ class Graph:
         self.parameters: dict[str, Value] = {}
         self.buffers: dict[str, Value] = {}
         self.outputs: list[Value] = []
+        self.first: int | None = None
+        """How many outputs are wanted, with all updates, before the others are computed; None for all of them."""
         self.updates: dict[Value, Value] = {}
         """Parameter or buffer -> the value that it takes when the graph has run."""
         self.sources: dict[Value, Any] = {}
@@ -338,15 +340,18 @@ class Graph:
                 table.setdefault(value, []).append(node)
         return table
 
-    def prune(self) -> Graph:
-        """Drop nodes that no output and no update needs."""
-        needed = set(self.outputs) | set(self.updates.values())
-        kept = []
+    def needed_for(self, values: Iterable[Value]) -> list[Node]:
+        """The nodes that these values depend on, in order."""
+        needed, found = set(values), []
         for node in reversed(self.nodes):
             if needed.intersection(node.outputs):
                 needed.update(node.inputs)
-                kept.append(node)
-        self.nodes = kept[::-1]
+                found.append(node)
+        return found[::-1]
+
+    def prune(self) -> Graph:
+        """Drop nodes that no output and no update needs."""
+        self.nodes = self.needed_for([*self.outputs, *self.updates.values()])
         return self
 
     def __str__(self) -> str:

@@ -74,7 +74,7 @@ def load_metadata(path: str | Path) -> dict[str, Any]:
 
 def version() -> str:
     """Of this striate."""
-    from striate import __version__  # the package is still being imported when this file is
+    from striate import __version__
 
     return __version__
 

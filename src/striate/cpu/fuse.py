@@ -7,7 +7,10 @@ one pass computes it while its input is still in a register. Values that somebod
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from striate import ops
 from striate.cpu.kernels.pointwise import EMIT
@@ -43,11 +46,11 @@ def channel_axis(node: Node) -> int:
     return len(node.output.shape) - 1 if isinstance(node.op, (ops.Linear, ops.LinearInputGradient)) else 1
 
 
-def fuse(graph: Graph) -> list[Group]:
-    """The graph's nodes as groups, in an order in which they can run."""
+def fuse(graph: Graph, nodes: Sequence[Node]) -> list[Group]:
+    """These nodes of the graph as groups, in an order in which they can run."""
     groups: list[Group] = []
     maker: dict[Value, int] = {}
-    for node in graph.nodes:
+    for node in nodes:
         index = _home(node, groups, maker) if type(node.op) in EMIT else None
         if index is None:
             elementwise = type(node.op) in EMIT
@@ -97,9 +100,9 @@ def _operand_fits(group: Group, value: Value) -> bool:
 
 def _note_stored(graph: Graph, groups: list[Group], maker: dict[Value, int]) -> None:
     outside = set(graph.outputs) | set(graph.updates.values())
-    for index, group in enumerate(groups):
-        for node in group.nodes:
-            outside.update(v for v in node.inputs if maker.get(v) != index)
+    for node in graph.nodes:
+        index = maker.get(node.output)
+        outside.update(v for v in node.inputs if maker.get(v) != index)
     for group in groups:
         heads = [group.anchor.output] if group.anchor else []
         made = heads + [v for n in group.chain for v in n.outputs]
@@ -107,14 +110,14 @@ def _note_stored(graph: Graph, groups: list[Group], maker: dict[Value, int]) -> 
 
 
 def simplify(graph: Graph) -> Graph:
-    """Rewrites that help fusion: batch norm with fixed statistics becomes a product and a sum by channel."""
+    """Rewrites: what is composed of other operators, so that it joins their kernels."""
     nodes, graph.nodes = graph.nodes, []
     renamed: dict[Value, Value] = {}
     for node in nodes:
         node.inputs = tuple(renamed.get(v, v) for v in node.inputs)
-        if isinstance(node.op, ops.BatchNormInference):
+        if type(node.op) in REWRITES:
             with graph.at(node):
-                renamed[node.output] = _scale_and_shift(graph, node)
+                renamed[node.output] = REWRITES[type(node.op)](graph, node)
         else:
             graph.nodes.append(node)
     graph.outputs = [renamed.get(v, v) for v in graph.outputs]
@@ -123,8 +126,23 @@ def simplify(graph: Graph) -> Graph:
 
 
 def _scale_and_shift(graph: Graph, node: Node) -> Value:
+    """Batch norm with fixed statistics: a product and a sum by channel."""
     x, weight, bias, mean, variance = node.inputs
     scale = weight * (variance + node.op.eps) ** -0.5
     shift = bias - mean * scale
     shape = (x.shape[1], *(1,) * (x.ndim - 2))
     return x * scale.reshape(shape) + shift.reshape(shape)
+
+
+def _share_of_ties(graph: Graph, node: Node) -> Value:
+    """The gradient of a maximum: dy, shared equally by the elements that are not below it."""
+    dy, x, y = node.inputs
+    kept = node.op.kept(x.shape)
+    largest = 1 - graph.apply(ops.ReLUGradient(), np.ones(x.shape, np.float32), y.reshape(kept) - x)
+    return dy.reshape(kept) / largest.sum(node.op.axes, keepdim=True) * largest
+
+
+REWRITES: dict[type[ops.Op], Callable[[Graph, Node], Value]] = {
+    ops.BatchNormInference: _scale_and_shift,
+    ops.MaxGradient: _share_of_ties,
+}

@@ -71,9 +71,11 @@ class Lowering:
     store_bytes: int = 0
     deviations: dict[Value, Buffer] = field(default_factory=dict)
     """1 / sqrt(variance + eps) beside a batch norm's variance, for its gradient."""
-    row_losses: dict[tuple[Value, Value], Buffer] = field(default_factory=dict)
+    row_losses: dict[tuple[Any, ...], Buffer] = field(default_factory=dict)
     """Each row's loss and weight beside a cross-entropy, for its gradient."""
     results: list[Buffer] = field(default_factory=list)
+    split: int = 0
+    """Calls before this one compute the first outputs and the updates."""
     node: Node | None = None
 
     # memory
@@ -83,7 +85,7 @@ class Lowering:
 
     def make(self, value: Value, form: Form) -> Buffer:
         """Memory for a value that the next call computes."""
-        self.places.setdefault(value, {})[form] = made = self.buffer(value.name, form.size)
+        self.places.setdefault(value, {})[form] = made = self.buffer(value.name, form.size, np.dtype(value.dtype).itemsize)
         return made
 
     def alias(self, value: Value, form: Form, buffer: Buffer) -> None:
@@ -126,14 +128,17 @@ class Lowering:
         self.places[value] = {own: made}
 
     # calls
-    def call(self, kernel: Kernel, **arguments: Buffer | int) -> None:
-        """Append a kernel; its arguments are named as the kernel names them."""
+    def call(self, kernel: Kernel, /, partial: bool = False, **arguments: Buffer | int) -> None:
+        """Append a kernel; its arguments are named as the kernel names them.
+
+        What depends on fixed parameters alone becomes part of the prologue, but not a `partial` result: others write it too.
+        """
         missing = set(kernel.arguments) ^ set(arguments)
         if missing:
             raise KernelError(f"{kernel.name}: arguments {sorted(missing)} do not match")
         buffers = [b for b in arguments.values() if isinstance(b, Buffer)]
         read = [b for b in buffers if b.first >= 0 or b.region != "arena"]
-        prologue = all(self._fixed(b) for b in read) and not any(b.region == "store" and not self._fixed(b) for b in buffers)
+        prologue = bool(read) and not partial and all(self._fixed(b) for b in read)
         for b in buffers:
             if prologue and b.first < 0 and b.region == "arena":
                 b.region = "prepared"
@@ -147,12 +152,17 @@ class Lowering:
         return buffer.region in ("constant", "prepared")
 
     # chains
-    def chain(self, group: Group, form: Layout, bias: Value | None = None) -> tuple[Chain, dict[str, Buffer]]:
-        """The end of an anchor's kernel: the group's elementwise nodes, a bias before them, and where results go."""
+    def chain(self, group: Group, form: Layout, bias: Value | None = None,
+              channels: Layout | None = None) -> tuple[Chain, dict[str, Buffer]]:
+        """The end of an anchor's kernel: the group's elementwise nodes, a bias before them, and where results go.
+
+        channels: the order of the channels in memory, where it differs from the logical one.
+        """
         anchor = group.anchor
         if anchor is None:
             raise KernelError("a chain without an anchor is a kernel of its own")
-        builder = ChainBuilder(self, anchor.output.shape, form, channel_axis(anchor))
+        shape = anchor.output.shape
+        builder = ChainBuilder(self, shape, form, channels or plain((shape[channel_axis(anchor)],)))
         head = builder.step(ops.Add(), 0, builder.operand(bias)) if bias is not None else 0
         builder.refs[anchor.output] = head
         for node in group.chain:
@@ -167,7 +177,7 @@ class ChainBuilder:
     low: Lowering
     shape: tuple[int, ...]
     form: Layout
-    channel: int
+    channels: Layout
     refs: dict[Value, int] = field(default_factory=dict)
     kinds: list[Any] = field(default_factory=list)
     buffers: list[Buffer | None] = field(default_factory=list)
@@ -191,7 +201,7 @@ class ChainBuilder:
             self.buffers.append(self.low.need(value, self.form))
         else:
             self.kinds.append(CHANNEL)
-            self.buffers.append(self.low.need(value, plain(value.shape)))
+            self.buffers.append(self.low.need(value, self.channels))
         self.refs[value] = -len(self.kinds)  # operands count down until their number is known
         return self.refs[value]
 
@@ -214,12 +224,32 @@ class ChainBuilder:
 
 
 def lower(graph: Graph, machine: Machine, threads: int, precise: bool = False) -> Lowering:
-    """The calls that run a graph on a machine."""
+    """The calls that run a graph on a machine: those for the first outputs (all of them by default), then the rest."""
     from striate.cpu import rules  # rules register themselves here
 
     rules.load()
-    low = Lowering(simplify(graph).prune(), machine, threads, precise)
-    for group in fuse(graph):
+    low, first = Lowering(simplify(graph), machine, threads, precise), graph.first
+    if first is None:
+        _stage(low, graph.nodes)
+        rules.finish(low, graph.outputs)
+        low.split = len(low.calls)
+        return low
+    ahead = graph.needed_for([*graph.outputs[:first], *graph.updates.values()])
+    _stage(low, ahead)
+    rules.finish(low, graph.outputs[:first])
+    low.split = len(low.calls)
+    done = set(ahead)
+    _stage(low, [n for n in graph.nodes if n not in done])
+    rules.finish_outputs(low, graph.outputs[first:])
+    for buffer in {b for c in low.calls for b in c.arguments.values() if isinstance(b, Buffer)}:
+        if buffer.first < low.split <= buffer.last:
+            buffer.use(len(low.calls))
+    return low
+
+
+def _stage(low: Lowering, nodes: Sequence[Node]) -> None:
+    """Lower some nodes of the graph."""
+    for group in fuse(low.graph, nodes):
         low.node = group.nodes[0]
         if group.anchor is None:
             pointwise(low, group)
@@ -228,8 +258,6 @@ def lower(graph: Graph, machine: Machine, threads: int, precise: bool = False) -
         else:
             raise KernelError(f"{group.anchor.place}: the cpu target has no rule for {group.anchor.op.name}")
     low.node = None
-    rules.finish(low)
-    return low
 
 
 def pointwise(low: Lowering, group: Group) -> None:
@@ -239,7 +267,7 @@ def pointwise(low: Lowering, group: Group) -> None:
     operands = list(dict.fromkeys(v for n in group.chain for v in n.inputs if v not in inner))
     alike = all(v.shape == shape or v.spec.size == 1 or v.dtype == "int64" for v in operands)
     form = _pointwise_form(low, group, operands, alike)
-    builder = ChainBuilder(low, shape, form, channel=len(shape) - 1)
+    builder = ChainBuilder(low, shape, form, plain(shape[-1:]))
     order = _axes(form, shape)
     varies: list[tuple[bool, ...]] = []
     for value in operands:

@@ -32,6 +32,10 @@ def memory(size: int) -> np.ndarray:
     return raw[-raw.ctypes.data % ALIGNMENT:][:size]
 
 
+moving = threading.RLock()
+"""Held while arrays move between variables and stores: one store's push is another's pull."""
+
+
 class Store:
     """Parameters, buffers and optimizer state as programs keep them, in step with the variables that own them."""
 
@@ -40,12 +44,13 @@ class Store:
         """(holder, form, region, offset, changed by the program)"""
         self.regions = {name: memory(size) for name, size in sizes.items()}
         self.seen = [-1] * len(self.homes)
+        self.changes = [0] * len(self.homes)
+        """How often users, runs and other programs changed each home: what a program prepared from it before is out of date."""
         self.dirty = False
         self.changed = [i for i, home in enumerate(self.homes) if home[4]]
 
-    def push(self) -> bool:
-        """Bring in what users or other programs changed; says whether anything was."""
-        moved = False
+    def push(self) -> None:
+        """Bring in what users or other programs changed."""
         for i, (holder, form, region, offset, _) in enumerate(self.homes):
             if holder.refresh is not None and holder.refresh != self.pull:
                 holder.refresh()
@@ -53,26 +58,25 @@ class Store:
                 view = self.view(form, region, offset)
                 view[:] = form.pack(np.asarray(holder._data, np.float32))
                 self.seen[i] = holder.version
-                moved = True
-        return moved
+                self.changes[i] += 1
 
     def mark(self) -> None:
         """A run has changed the store: the variables fetch their arrays when somebody asks."""
-        if not self.dirty:
-            self.dirty = True
+        with moving:
             for i in self.changed:
+                self.changes[i] += 1
                 self.homes[i][0].refresh = self.pull
+            self.dirty = True
 
     def pull(self) -> None:
         """Write everything that runs have changed back into the variables."""
-        if not self.dirty:
-            return
-        self.dirty = False
-        for i in self.changed:
-            holder, form, region, offset, _ = self.homes[i]
-            holder.refresh = None
-            holder.put(form.unpack(self.view(form, region, offset).copy(), holder.shape))
-            self.seen[i] = holder.version
+        with moving:
+            changed, self.dirty = self.changed if self.dirty else [], False
+            for i in changed:
+                holder, form, region, offset, _ = self.homes[i]
+                holder.refresh = None
+                holder.put(form.unpack(self.view(form, region, offset).copy(), holder.shape))
+                self.seen[i] = holder.version
 
     def view(self, form: Form, region: str, offset: int) -> np.ndarray:
         return self.regions[region][offset: offset + form.size * 4].view(np.float32)
@@ -92,7 +96,9 @@ class Workspace:
 class Program:
     """Machine code and memory plan of one graph.
 
-    graph: what to run; threads: for how many threads scratch memory is planned; shared: a store to use, if it fits.
+    graph: what to run; shared: stores to use, if one fits. The calls up to `split` compute the updates and the graph's
+    first outputs; what the other calls read of them is kept, so these may be repeated. A program runs on as many threads
+    as are set when it is made: its scratch memory is planned for them.
     """
 
     def __init__(self, graph: Graph, machine: Machine | None = None, precise: bool = False, shared: Sequence[Store] = ()):
@@ -101,6 +107,7 @@ class Program:
         low = lower(graph, self.machine, self.threads, precise)
         self.calls = [c for c in low.calls if not c.prologue]
         self.prologue = [c for c in low.calls if c.prologue]
+        self.split = sum(not c.prologue for c in low.calls[: low.split])
         self.counters = [graph.sources[v] for v in low.counters]
         self.results = low.results
         self.buffers = self._buffers(low)
@@ -108,9 +115,12 @@ class Program:
         self.prepared = memory(_stack([b for b in self.buffers if b.region == "prepared"]))
         self.constants = self._constants(low)
         self.store = self._store(low, shared)
+        read = {b for c in self.prologue for b in c.arguments.values()}
+        self.watched = [i for i, (_, buffer) in enumerate(low.homes.values()) if buffer in read]
+        """Homes that the prologue reads."""
         self.kernels = self._link(self.prologue + self.calls)
         self._addresses(self.prologue + self.calls)
-        self.ready = False
+        self.prepared_for: list[int] | None = None
         self.idle: list[Workspace] = []
         self.lock = threading.Lock()
 
@@ -173,8 +183,6 @@ class Program:
 
     def begin(self, space: Workspace, inputs: Sequence[np.ndarray], random: tuple[int, int]) -> None:
         """Bind a workspace to inputs, and bring parameters up to date."""
-        if self.store.push() or not self.ready:
-            self.ready = False
         space.inputs = [_as_input(x, v) for x, v in zip(inputs, self.graph.inputs, strict=True)]
         space.random[:] = random
         known = {"arena": space.arena, "prepared": self.prepared, "constant": self.constants, "random": space.random}
@@ -182,15 +190,18 @@ class Program:
         bases = [0, *(a.ctypes.data for a in arrays if a is not None), *(x.ctypes.data for x in space.inputs)]
         space.table = np.array(bases, np.uint64)[self.bases] + self.offsets
         space.tables = self.starts * np.uint64(8) + np.uint64(space.table.ctypes.data)
-        if not self.ready:
-            count = len(self.prologue)
-            threads.team().execute(self.kernels[:count], space.tables[:count])
-            self.ready = True
+        with moving:
+            self.store.push()
+            changes = [self.store.changes[i] for i in self.watched]
+            if self.prepared_for != changes:
+                count = len(self.prologue)
+                threads.team(self.threads).execute(self.kernels[:count], space.tables[:count])
+                self.prepared_for = changes
 
     def execute(self, space: Workspace, first: int = 0, last: int | None = None) -> None:
         """Run calls first..last (all of them by default)."""
         start, stop = len(self.prologue) + first, len(self.prologue) + (len(self.calls) if last is None else last)
-        threads.team().execute(self.kernels[start:stop], space.tables[start:stop])
+        threads.team(self.threads).execute(self.kernels[start:stop], space.tables[start:stop])
 
     def end(self) -> None:
         """Note what the run has changed."""
@@ -206,8 +217,8 @@ class Program:
 
     def fetch(self, space: Workspace, value: Value, buffer: Buffer) -> np.ndarray:
         known = {"arena": space.arena, "prepared": self.prepared, "constant": self.constants, **self.store.regions}
-        block = known[buffer.region] if buffer.region in known else space.inputs[int(buffer.region[5:])].view(np.uint8).reshape(-1)
-        return block[buffer.offset: buffer.offset + value.spec.size * 4].view(np.float32).reshape(value.shape).copy()
+        block = known[buffer.region] if buffer.region in known else space.inputs[int(buffer.region[5:])].reshape(-1).view(np.uint8)
+        return block[buffer.offset: buffer.offset + value.spec.bytes].view(value.dtype).reshape(value.shape).copy()
 
     def run(self, inputs: Sequence[np.ndarray], random: tuple[int, int] = (0, 0)) -> list[np.ndarray]:
         """All outputs for given inputs."""

@@ -27,8 +27,10 @@ class Changes:
     def __init__(self) -> None:
         self.count = 0
 
-    def note(self) -> None:
+    def note(self) -> int:
+        """One more change; its number."""
         self.count += 1
+        return self.count
 
 
 changes = Changes()
@@ -52,7 +54,6 @@ class Table(dict):
     def clear(self) -> None:
         super().clear()
         changes.note()
-
 
 
 class Variable:
@@ -213,7 +214,7 @@ class Module:
         module = super().__new__(cls)
         fields = {"training": True, "built_at": _user_line(), "_programs": {},
                   "_parameters": Table(), "_buffers": Table(), "_modules": Table(),
-                  "revision": 0}
+                  "revision": changes.note()}
         module.__dict__.update(fields)
         return module
 
@@ -277,8 +278,7 @@ class Module:
 
     def revise(self) -> None:
         """Note that this module may compute something else from now on."""
-        self.__dict__["revision"] += 1
-        changes.note()
+        self.__dict__["revision"] = changes.note()
 
     def __getattr__(self, name: str) -> Any:
         for table in ("_parameters", "_buffers", "_modules"):

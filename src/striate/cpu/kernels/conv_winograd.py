@@ -48,6 +48,7 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 Scratch = dict[str, Tensor]
 Finish = Callable[..., None]
 PLAIN = Chain()
+WIDEST_RUN, BLOCK = 14, 28  # tiles of a unit at most, and of a block: what they need stays in a second-level cache of 1 MB
 HEAVY = 384 * 384  # C * K whose u is too large for the caches
 
 
@@ -274,15 +275,16 @@ class ConvWinograd(Kernel):
 
 
 def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, chain: Chain = PLAIN) -> ConvWinograd:
-    """The choices for a machine, as measured.
-
-    A block of 28 tiles or a few more keeps v and m in the second-level cache; where u itself is far larger than that, twice as
-    many halve the times that it is read.
-    """
+    """The choices for a machine, as measured. Where u is far too large for the caches, twice the block halves its reads."""
     columns = Tiles(*out_size(H, W, pads), 1).columns
-    run = -(-columns // -(-columns // 14))
-    block = 56 if C * K >= HEAVY else 28
-    vectors = 2 if K > machine.lanes else 1
-    pixels = 6 if machine.registers < 32 else 7 if columns % 7 == 0 else 8
-    return ConvWinograd(C, H, W, K, pads, narrow(K, machine.lanes), narrow(C, machine.lanes), run, -(-block // run), pixels,
-                        vectors, chain)
+    run = -(-columns // -(-columns // WIDEST_RUN))
+    return ConvWinograd(
+        C, H, W, K, pads,
+        lanes=narrow(K, machine.lanes),
+        in_lanes=narrow(C, machine.lanes),
+        run=run,
+        units=-(-(2 * BLOCK if C * K >= HEAVY else BLOCK) // run),
+        pixels=6 if machine.registers < 32 else 7 if columns % 7 == 0 else 8,
+        vectors=2 if K > machine.lanes else 1,
+        chain=chain,
+    )

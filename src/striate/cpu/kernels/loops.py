@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 def elements(k: Builder, size: IntLike) -> Iterator[tuple[IntLike, IntLike | None]]:
-    """(first, count) of this thread's vectors of a flat array: whole ones (count None), then what is left, on the first thread."""
+    """(first, count) of this thread's vectors of a flat array: whole ones (count None), then the rest, on the first thread."""
     whole, lanes = size // k.lanes, k.lanes
     for i in k.share(whole):
         yield i * lanes, None
@@ -19,6 +19,14 @@ def elements(k: Builder, size: IntLike) -> Iterator[tuple[IntLike, IntLike | Non
     for _ in k.when(k.int_compare("eq", k.thread, 0)):
         for _ in k.when(k.int_compare("gt", rest, 0)):
             yield whole * lanes, rest
+
+
+def rows_at_once(C: int) -> int:
+    """Rows of C numbers that one block adds up before it touches its sums: about 1 KB side by side, or a single row.
+
+    Measured: memory wants to be read in its order. Several long rows at once are half as fast; short ones are twice as fast.
+    """
+    return min(16, 256 // C) if C <= 64 else 1
 
 
 def row_blocks(k: Builder, first: IntLike, last: IntLike, size: int) -> Iterator[tuple[IntLike, int]]:

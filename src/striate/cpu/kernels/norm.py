@@ -1,7 +1,7 @@
 """Batch normalisation over rows of C channels, channels last.
 
     statistics   part[i] = (count, mean, sum of squared deviations) of rows i*rows/parts .. (i+1)*rows/parts, in one pass:
-                 a block of 8 rows has its own mean and deviations, and is merged by Chan's formula
+                 a block of rows has its own mean and deviations, and is merged by Chan's formula
                      n = a + b    d = mean_b - mean_a    mean = mean_a + d*b/n    M = M_a + M_b + d*d*a*b/n
     finish       the parts merged in their order; variance = M / n; rstd = 1 / sqrt(variance + eps)
     normalise    y = chain( (x - mean) * rstd * weight + bias )
@@ -10,22 +10,23 @@
                  masked: dy counts only where y > 0, the gradient of a ReLU that followed
 
 Layouts   x y dy dx (rows, C)   part (parts, 3, C) or (parts, 2, C)   all else (C)
-Tasks     parts; blocks of 8 rows, whose numbers for one vector of channels are read once
+Tasks     parts; rows
 Sources: Ioffe & Szegedy, arXiv:1502.03167, algorithm 1; Chan, Golub & LeVeque, Updating formulae and a pairwise algorithm for
 computing sample variances, 1982.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import add, elements, part_of, row_blocks, tree
+from striate.cpu.kernels.loops import add, elements, part_of, row_blocks, rows_at_once, tree
 from striate.cpu.kernels.pointwise import Chain
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
-ROWS = 8
+VECTORS = 4
+"""Up to so many vectors of channels, what is known of each channel stays in registers from row to row."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +49,30 @@ class NormStatistics(Kernel):
                 part.store(k.splat(k.from_int(last - first, "f32"), lanes), i, 0, c, count=count)
                 part.store(k.constant(0.0, lanes), i, 1, c, count=count)
                 part.store(k.constant(0.0, lanes), i, 2, c, count=count)
-            for row, size in row_blocks(k, first, last, ROWS):
+            for row, size in row_blocks(k, first, last, rows_at_once(C)):
                 seen = k.from_int(row - first, "f32")
                 share = float(size) / (seen + float(size))
                 for c, lanes, count in k.vectors(C):
                     block = [x.vec(row + r, c, lanes=lanes, count=count) for r in range(size)]
-                    mean = tree(block, add) * (1.0 / size)
-                    deviations = [v - mean for v in block]
-                    spread = tree([d * d for d in deviations], add)
                     old_mean, old_spread = (part.vec(i, j, c, lanes=lanes, count=count) for j in (1, 2))
-                    mean, spread = merge(k, old_mean, old_spread, mean, spread, k.splat(share, lanes), k.splat(seen * share, lanes))
+                    mean, spread = block_moments(block, old_spread)
+                    mean, spread = merge(k, old_mean, mean, spread, k.splat(share, lanes), k.splat(seen * share, lanes))
                     part.store(mean, i, 1, c, count=count)
                     part.store(spread, i, 2, c, count=count)
 
 
-def merge(k: Builder, mean_a: Num, spread_a: Num, mean_b: Num, spread_b: Num, share: Num, both: Num) -> tuple[Num, Num]:
-    """Chan's formula; share = b / n, both = a*b / n."""
+def block_moments(block: Sequence[Num], spread: Num) -> tuple[Num, Num]:
+    """The mean of a block of rows, and its squared deviations added to `spread`."""
+    if len(block) == 1:
+        return block[0], spread
+    mean = tree(block, add) * (1.0 / len(block))
+    return mean, spread + tree([(v - mean) * (v - mean) for v in block], add)
+
+
+def merge(k: Builder, mean_a: Num, mean_b: Num, spreads: Num, share: Num, both: Num) -> tuple[Num, Num]:
+    """Chan's formula; spreads = M_a + M_b, share = b / n, both = a*b / n."""
     distance = mean_b - mean_a
-    return k.fma(distance, share, mean_a), k.fma(distance * distance, both, spread_a + spread_b)
+    return k.fma(distance, share, mean_a), k.fma(distance * distance, both, spreads)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class NormFinish(Kernel):
                 n_b, mean_b, spread_b = (part.vec(i, j, c, lanes=k.lanes, count=count) for j in range(3))
                 total = n_a + n_b
                 share = k.where(n_b > 0.0, n_b / total, k.constant(0.0, k.lanes))
-                found = merge(k, mean_a, spread_a, mean_b, spread_b, share, n_a * share)
+                found = merge(k, mean_a, mean_b, spread_a + spread_b, share, n_a * share)
                 for cell, value in zip(cells, (total, *found), strict=True):
                     cell.set(value)
             total, mean, spread = (cell.value for cell in cells)
@@ -105,12 +112,17 @@ def deviation(k: Builder, variance: Num, eps: float) -> Num:
 
 
 def channels(k: Builder, rows: IntLike, C: int, prepare: Callable[..., tuple[Num, ...]]) -> Iterator[tuple]:
-    """(row, channel, count, prepared) over this thread's blocks of rows; `prepare(channel, lanes, count)` once a block."""
-    for block in k.share((rows + (ROWS - 1)) // ROWS):
-        for c, lanes, count in k.vectors(C):
-            prepared = prepare(c, lanes, count)
-            for row in k.range(block * ROWS, k.min(block * ROWS + ROWS, rows)):
-                yield row, c, lanes, count, prepared
+    """(row, channel, lanes, count, prepared) over this thread's rows, in the order of memory; see `VECTORS` for `prepare`."""
+    if C <= VECTORS * k.lanes:
+        vectors = [(c, lanes, count if count < lanes else None) for c, lanes, count in k.blocks(C)]
+        prepared = [prepare(*vector) for vector in vectors]
+        for row in k.share(rows):
+            for vector, numbers in zip(vectors, prepared, strict=True):
+                yield row, *vector, numbers
+    else:
+        for row in k.share(rows):
+            for vector in k.vectors(C):
+                yield row, *vector, prepare(*vector)
 
 
 def per_channel(k: Builder, C: int, *names: str) -> Callable[..., Iterator[Num]]:
@@ -205,7 +217,7 @@ class NormGradientParts(Kernel):
             for c, lanes, count in k.vectors(C):
                 part.store(k.constant(0.0, lanes), i, 0, c, count=count)
                 part.store(k.constant(0.0, lanes), i, 1, c, count=count)
-            for row, size in row_blocks(k, first, last, ROWS):
+            for row, size in row_blocks(k, first, last, rows_at_once(C)):
                 for c, lanes, count in k.vectors(C):
                     self.block(k, x, part, dy, i, row, size, c, lanes, count, *read(c, lanes, count))
 

@@ -101,23 +101,15 @@ class Pool(Kernel):
     def out(self) -> tuple[int, int]:
         return self.window[0].out(self.H), self.window[1].out(self.W)
 
-    def outputs(self, k: Builder, alike: Callable[[int], Any]) -> Iterator[tuple]:
-        """(n, p, q, (first channel, lanes, count), what column q shares with its neighbours) of all vectors of y."""
+    def outputs(self, k: Builder, prepare: Callable[[IntLike], Any], alike: Callable[[int], Any]) -> Iterator[tuple]:
+        """(n, p, q, vector, prepare(p), what column q shares with its neighbours) of all vectors of y."""
         P, Q = self.out
         for task in k.share(k.int("N") * P):
-            for first, length, shared in runs(Q, alike):
+            row = prepare(task % P)
+            for first, length, column in runs(Q, alike):
                 for q in k.range(first, first + length):
                     for vector in k.vectors(self.C):
-                        yield task // P, task % P, q, vector, shared
-
-    def taps(self, k: Builder, x: Tensor, n: IntLike, p: IntLike, q: IntLike, columns: range, vector: Vector) -> Iterator[tuple[IntLike, Num]]:
-        """(tap, pixels) of a window."""
-        (height, width), (c, lanes, count) = self.window, vector
-        low, high = taps_inside(k, height, p, self.H)
-        rows = each(k, range(low, high)) if isinstance(low, int) and isinstance(high, int) else k.range(low, high)
-        for r in rows:
-            for s in each(k, columns):
-                yield r * width.size + s, x.vec(n, height.read(p, r), width.read(q, s), c, lanes=lanes, count=count)
+                        yield task // P, task % P, q, vector, row, column
 
 
 @dataclass(frozen=True)
@@ -135,26 +127,25 @@ class MaxPool(Pool):
         N, (P, Q), (height, width) = k.int("N"), self.out, self.window
         x, finish = k.tensor("x", (N, self.H, self.W, self.C)), self.chain.bind(k, (N, P, Q, self.C))
         taps = k.tensor("tap", (N, P, Q, self.C), self.tap) if self.tap else None
-        for n, p, q, vector, columns in self.outputs(k, lambda q: width.taps_inside(q, self.W)):
+        for n, p, q, vector, rows, columns in self.outputs(k, lambda p: self.rows(k, p), lambda q: width.taps_inside(q, self.W)):
             c, lanes, count = vector
-            best = k.cell(-math.inf, lanes)
-            if taps is None:
-                for _, pixels in self.taps(k, x, n, p, q, columns, vector):
-                    best.set(largest(k, best.value, pixels))
-            else:
-                first = taps_inside(k, height, p, self.H)[0] * width.size + columns.start
-                where = k.cell(k.splat(k.from_int(first), lanes))
-                for tap, pixels in self.taps(k, x, n, p, q, columns, vector):
-                    choose(k, best, where, pixels, tap)
+            best, where = k.cell(-math.inf, lanes), None
+            if taps is not None:
+                where = k.cell(k.splat(k.from_int(rows[0] * width.size + columns.start), lanes))
+            for r in rows if len(rows) != 2 else each(k, *rows):
+                for s in each(k, columns.start, columns.stop):
+                    pixels = x.vec(n, height.read(p, r), width.read(q, s), c, lanes=lanes, count=count)
+                    keep(k, best, where, pixels, r * width.size + s)
+            if taps is not None and where is not None:
                 taps.store(where.value, n, p, q, c, count=count)
             finish(best.value, n, p, q, c, count=count)
 
 
 def choose(k: Builder, best: Cell, where: Cell, value: Num, place: IntLike) -> None:
     """Keep the larger, and its place; the first NaN stays."""
-    stays = (value <= best.value) | (best.value.equals(best.value) ^ 1)
-    where.set(k.where(stays, where.value, k.splat(k.from_int(place), value.lanes)))
-    best.set(k.where(stays, best.value, value))
+    better = ((value <= best.value) ^ 1) & best.value.equals(best.value)
+    where.set(k.where(better, k.splat(k.from_int(place), value.lanes), where.value))
+    best.set(k.where(better, value, best.value))
 
 
 @dataclass(frozen=True)

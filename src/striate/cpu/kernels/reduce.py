@@ -17,12 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import add, part_of, row_blocks, tree
+from striate.cpu.kernels.loops import add, part_of, row_blocks, rows_at_once, tree
 from striate.cpu.kernels.pointwise import Chain
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
 VECTORS = 4
-ROWS = 8
 
 
 def largest(k: Builder, a: Num, b: Num) -> Num:
@@ -73,7 +72,8 @@ def reduce_middle(k: Builder, kind: str, x: Tensor, finish: Callable[..., None],
     wide = VECTORS * k.lanes
     groups = C // wide
     for task in k.share(A * groups) if groups else ():
-        columns(k, kind, x, finish, each, task // groups, task % groups * wide, [(v * k.lanes, k.lanes, k.lanes) for v in range(VECTORS)])
+        vectors = [(v * k.lanes, k.lanes, k.lanes) for v in range(VECTORS)]
+        columns(k, kind, x, finish, each, task // groups, task % groups * wide, vectors)
     if C % wide:
         rest = [(first - groups * wide, lanes, count) for first, lanes, count in k.blocks(C)[groups * VECTORS:]]
         for a in k.share(A):
@@ -126,15 +126,16 @@ class ReduceParts(Kernel):
     def build(self, k: Builder) -> None:
         B, C = k.int("B"), self.C
         x, part = k.tensor("x", (B, C)), k.tensor("part", (self.parts, C))
+        flat = x.view((B * C,))
         start, combine = monoid(k, self.kind)
         for i in k.share(self.parts):
             first, last = part_of(i, self.parts, B)
             if C == 1:
-                part.store(fold(k, self.kind, first, last, lambda at, count: x.view((B,)).vec(at, lanes=k.lanes, count=count)), i, 0)
+                part.store(fold(k, self.kind, first, last, lambda at, count: flat.vec(at, lanes=k.lanes, count=count)), i, 0)
                 continue
             for c, lanes, count in k.vectors(C):
                 part.store(k.constant(start, lanes), i, c, count=count)
-            for row, size in row_blocks(k, first, last, ROWS):
+            for row, size in row_blocks(k, first, last, rows_at_once(C)):
                 for c, lanes, count in k.vectors(C):
                     rows = [x.vec(row + r, c, lanes=lanes, count=count) for r in range(size)]
                     part.store(combine(part.vec(i, c, lanes=lanes, count=count), tree(rows, combine)), i, c, count=count)

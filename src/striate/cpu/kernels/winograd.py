@@ -221,7 +221,7 @@ class Transform:
         self.clear(k, strip, end, self.width, first, last)
         for low, high, inside in self.row_kinds():
             whole = high - low == self.tiles.rows
-            for _ in [0] if whole else k.when((row >= low) & (row < high)):
+            for _ in [0] if whole else k.when(k.int_compare("ge", row, low) & k.int_compare("lt", row, high)):
                 for column in k.range(begin, end):
                     for vector, count in channel_vectors(k, self.channels, self.lanes, first, last):
                         zero = k.constant(0.0, self.lanes)

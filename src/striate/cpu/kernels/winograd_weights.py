@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.conv_winograd import Pads, Scratch, out_size
+from striate.cpu.kernels.conv_winograd import BLOCK, WIDEST_RUN, Pads, Scratch, out_size
 from striate.cpu.kernels.winograd import (
     POINTS,
     SIDE,
@@ -37,7 +37,7 @@ from striate.cpu.kernels.winograd import (
     scaled,
     separate,
 )
-from striate.kernel.language import Builder, IntLike, narrow
+from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
 
 
@@ -104,8 +104,8 @@ class WinogradWeights(Kernel):
         c_all, k_all = -(-self.C // self.in_lanes), -(-self.K // self.lanes)
         dw = k.tensor("dw", (self.parts, k_all, TAPS, TAPS, self.C, self.lanes))
         own = private(k, self.scratch())
-        pixels, gradients = own["strip"].view(*self.pixels.strip(self.c_group * self.in_lanes)), own["strip"].view(
-            *self.gradients.strip(self.k_group * self.lanes))
+        pixels = own["strip"].view(*self.pixels.strip(self.c_group * self.in_lanes))
+        gradients = own["strip"].view(*self.gradients.strip(self.k_group * self.lanes))
         c_groups, k_groups = -(-c_all // self.c_group), -(-k_all // self.k_group)
         total = self.tiles.units(N)
         for task in k.share(self.parts * c_groups * k_groups):
@@ -144,9 +144,10 @@ class WinogradWeights(Kernel):
                     for c in k.range(0, channels, self.rows):
                         self.product(k, own, slots, a, b, kb, c, 1)
 
-    def product(self, k: Builder, own: Scratch, slots: IntLike, a: IntLike, b: IntLike, kb: IntLike, c: IntLike, vectors: int) -> None:
+    def product(self, k: Builder, own: Scratch, slots: IntLike, a: IntLike, b: IntLike, kb: IntLike, c: IntLike,
+                vectors: int) -> None:
         v, d, sums, e = own["v"], own["d"], own["sums"], a * SIDE + b
-        cells = [[k.cell(sums.vec(a, b, kb + q, c + i, 0, lanes=self.lanes)) for q in range(vectors)] for i in range(self.rows)]
+        cells = [[k.cell(0.0, self.lanes) for _ in range(vectors)] for _ in range(self.rows)]
         for slot in k.range(slots):
             gradients = [d.vec(e, slot, (kb + q) * self.lanes, lanes=self.lanes) for q in range(vectors)]
             for i in range(self.rows):
@@ -155,9 +156,11 @@ class WinogradWeights(Kernel):
                     cells[i][q].fma(pixel, gradients[q])
         for i in range(self.rows):
             for q in range(vectors):
-                sums.store(cells[i][q].value, a, b, kb + q, c + i, 0)
+                place = a, b, kb + q, c + i, 0
+                sums.store(sums.vec(*place, lanes=self.lanes) + cells[i][q].value, *place)
 
-    def write(self, k: Builder, own: Scratch, dw, place: tuple[IntLike, IntLike], first: IntLike, kb: IntLike, c: IntLike) -> None:
+    def write(self, k: Builder, own: Scratch, dw: Tensor, place: tuple[IntLike, IntLike], first: IntLike, kb: IntLike,
+              c: IntLike) -> None:
         """dw = G' sums G for one input channel and one vector of output channels."""
         sums, half, lanes = own["sums"], own["half"], self.lanes
         for a in k.range(SIDE):
@@ -171,9 +174,23 @@ class WinogradWeights(Kernel):
 
 
 def winograd_weights_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads) -> WinogradWeights:
-    """The choices for a machine, as measured."""
+    """The choices for a machine, as measured.
+
+    Groups of 128 channels on both sides: with smaller ones the transforms are repeated more often, with larger ones the sums
+    leave the caches. Parts give threads something to share where there are few groups; each costs a set of sums.
+    """
     columns = Tiles(*out_size(H, W, pads), 1).columns
-    run = -(-columns // -(-columns // 14))
+    run = -(-columns // -(-columns // WIDEST_RUN))
     lanes, in_lanes = narrow(K, machine.lanes), narrow(C, machine.lanes)
-    return WinogradWeights(C, H, W, K, pads, 1, lanes, in_lanes, run, -(-28 // run), min(in_lanes, 8 if machine.registers >= 32 else 4),
-                           2 if K > lanes else 1, min(-(-C // in_lanes), 128 // in_lanes), min(-(-K // lanes), 128 // lanes))
+    return WinogradWeights(
+        C, H, W, K, pads,
+        parts=min(8, max(1, 2**16 // (C * K))),
+        lanes=lanes,
+        in_lanes=in_lanes,
+        run=run,
+        units=-(-BLOCK // run),
+        rows=min(in_lanes, 8 if machine.registers >= 32 else 4),
+        vectors=2 if K > lanes else 1,
+        c_group=min(-(-C // in_lanes), 128 // in_lanes),
+        k_group=min(-(-K // lanes), 128 // lanes),
+    )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from striate.cpu.layout import plain
 
 if TYPE_CHECKING:
     from striate.cpu.lower import Lowering
+    from striate.graph import Value
 
 
 def load() -> None:
@@ -15,9 +19,17 @@ def load() -> None:
     del conv, linear, norm, pool, reduce, rows, shapes, update
 
 
-def finish(low: Lowering) -> None:
+def finish(low: Lowering, outputs: Sequence[Value]) -> None:
     """What stands at a program's end: updates of parameters, of running statistics, and the outputs in plain order."""
-    from striate.cpu.rules.update import finish_outputs, finish_updates
+    from striate.cpu.rules.update import finish_updates
 
     finish_updates(low)
-    finish_outputs(low)
+    finish_outputs(low, outputs)
+
+
+def finish_outputs(low: Lowering, outputs: Sequence[Value]) -> None:
+    """Every output in plain order, in memory that lives until the end."""
+    for value in outputs:
+        low.results.append(low.need(value, plain(value.shape)))
+    for buffer in low.results:
+        buffer.use(len(low.calls))

@@ -9,8 +9,10 @@ from striate import ops
 from striate.cpu.fuse import Group
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
+from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
+from striate.cpu.kernels.winograd_weights import winograd_weights_for
 from striate.cpu.layout import Packed, channels_last
 from striate.cpu.lower import Lowering, rule
 from striate.cpu.plan import Buffer
@@ -46,6 +48,10 @@ def conv2d(low: Lowering, group: Group) -> None:
     if pointwise_convolution(op.window, op.groups):
         low.call(_gemm(low, C, K, form.lanes, N * P * Q, chain), M=N * P * Q, x=source, w=w, **places)
         return
+    if winograd(low, op, C, K, P, Q):
+        kernel = winograd_for(low.machine, C, H, W, K, pads_of(op.window), chain)
+        _winograd(low, kernel, WinogradFilter(C, K, form.lanes), w, N=N, x=source, **places)
+        return
     height, width = (Taps(v.size, -v.pads[0], v.dilation, v.stride) for v in op.window)
     lanes, pixels, vectors = tile_for(low.machine, Q, K // op.groups, width.count)
     kernel = ConvDirect(C, H, W, K, P, Q, (height.count, width.count), height, width, op.groups, lanes=lanes, pixels=pixels,
@@ -58,17 +64,45 @@ def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
     return Gemm(C, K, lanes, pixels, vectors, block=8 if rows > 1024 else 1, chain=chain)
 
 
+def winograd(low: Lowering, op: ops.Conv2d | ops.Conv2dInputGradient | ops.Conv2dWeightGradient, C: int, K: int, P: int,
+             Q: int) -> bool:
+    """Whether a convolution from C to K channels with P x Q outputs takes Winograd's algorithm."""
+    fits = op.groups == 1 and all((w.size, w.stride, w.dilation) == (3, 1, 1) and max(w.pads) <= 2 for w in op.window)
+    return fits and not low.precise and winograd_pays(C, K, P, Q)
+
+
+def winograd_pays(C: int, K: int, P: int, Q: int) -> bool:
+    return C >= 16 and K >= 16 and P > 4 and Q > 4
+
+
+def pads_of(window: tuple[Window, ...]) -> Pads:
+    return window[0].pads, window[1].pads
+
+
+def _winograd(low: Lowering, kernel: ConvWinograd, filters: WinogradFilter, w: Buffer, **places: Buffer | int) -> None:
+    """The filter brought to Winograd's points, then the convolution."""
+    u = low.buffer("winograd.filter", filters.u_floats())
+    low.call(filters, w=w, u=u)
+    low.call(kernel, u=u, scratch=low.buffer("scratch", kernel.scratch_floats() * low.threads), **places)
+
+
 @rule(ops.Conv2dInputGradient)
 def input_gradient(low: Lowering, group: Group) -> None:
     node = group.anchor
     op, (dy, weight) = node.op, node.inputs
     home = weight_form(low, weight.shape, op.groups)
-    low.need(weight, home)
-    form = weight_form(low, weight.shape, op.groups, turned=True)
-    w, source = low.need(weight, form), low.need(dy, channels_last(dy.shape))
+    packed = low.need(weight, home)
+    source = low.need(dy, channels_last(dy.shape))
     N, K, P, Q = dy.shape
     _, C, H, W = node.output.shape
     chain, places = low.chain(group, channels_last(node.output.shape))
+    if winograd(low, op, K, C, H, W):
+        pads = tuple((2 - before, 2 - after) for before, after in pads_of(op.window))
+        kernel = winograd_for(low.machine, K, P, Q, C, pads, chain)
+        _winograd(low, kernel, WinogradFilter(C, K, home.lanes, True, kernel.lanes), packed, N=N, x=source, **places)
+        return
+    form = weight_form(low, weight.shape, op.groups, turned=True)
+    w = low.need(weight, form)
     if pointwise_convolution(op.window, op.groups):
         low.call(_gemm(low, K, C, form.lanes, N * H * W, chain), M=N * H * W, x=source, w=w, **places)
         return
@@ -107,6 +141,11 @@ def weight_gradient(low: Lowering, group: Group) -> None:
     _, K, P, Q = dy.shape
     if pointwise_convolution(op.window, op.groups):
         gemm_weights(low, node.output, form, N * H * W, C, K, source, gradient)
+        return
+    if winograd(low, op, C, K, P, Q):
+        wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window))
+        scratch = low.buffer("scratch", wide.scratch_floats() * low.threads)
+        with_parts(low, node.output, form, wide.parts, lambda dw: low.call(wide, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))
         return
     parts = PARTS if form.size <= 2**15 else 1
     taps, vectors = weight_tile(low, form.blocks)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from striate.cpu.kernels.copy import StridedCopy
 from striate.cpu.kernels.pack import PackWeights, TurnWeights, UnpackWeights
 from striate.cpu.layout import Form, Layout, Packed, layout_of, plain, refine
 from striate.cpu.lower import Lowering
+from striate.cpu.plan import Buffer
 from striate.graph import Value
 
 
@@ -55,7 +59,18 @@ def _between(low: Lowering, value: Value, known: Layout, form: Layout) -> None:
         _between(low, value, plain(value.shape), form)
         return
     (extents, x_strides), (_, y_strides) = source, target
-    order = sorted(range(len(extents)), key=lambda a: -y_strides[a])
-    rows, *dims = [extents[a] for a in order]
-    kernel = StridedCopy(tuple(dims), tuple(x_strides[a] for a in order), tuple(y_strides[a] for a in order))
-    low.call(kernel, rows=rows, x=low.need(value, known), y=low.make(value, form))
+    axes = sorted(zip(extents, x_strides, y_strides, strict=True), key=lambda axis: -axis[2])
+    strided_copy(low, value, axes, low.need(value, known), low.make(value, form))
+
+
+def strided_copy(low: Lowering, value: Value, axes: Sequence[tuple[int, int, int]], x: Buffer, y: Buffer, x_offset: int = 0,
+                 y_offset: int = 0, partial: bool = False) -> None:
+    """y[y_offset + sum i*y_stride] = x[x_offset + sum i*x_stride] for axes of (extent, x_stride, y_stride), in elements of the value."""
+    item = np.dtype(value.dtype).itemsize
+    if item == 8:  # two words each
+        axes = [*((n, 2 * a, 2 * b) for n, a, b in axes), (2, 1, 1)]
+        x_offset, y_offset = 2 * x_offset, 2 * y_offset
+    (rows, *dims), x_strides, y_strides = zip(*axes, strict=True)
+    kind = "f32" if value.dtype == "float32" else "u8" if item == 1 else "i32"
+    kernel = StridedCopy(tuple(dims), x_strides, y_strides, x_offset, y_offset, kind)
+    low.call(kernel, partial=partial, rows=rows, x=x, y=y)

@@ -57,7 +57,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
     rows = dy.spec.size // K
     order = columns or plain((C,))
     layout = layout_of((rows, *order.dims), (0, *(a + 1 for a in order.order)))
-    chain, places = low.chain(group, layout)
+    chain, places = low.chain(group, layout, channels=order)
     low.call(_gemm(low, K, C, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
 
 

@@ -12,9 +12,9 @@ from striate.graph import Value
 from striate.window import Window2d
 
 
-def tap_type(window: Window2d) -> str:
-    """The narrowest element that numbers every tap of a window."""
-    return "u8" if window[0].size * window[1].size <= 256 else "i32"
+def tap_type(low: Lowering, tap: Value, window: Window2d) -> str:
+    """The narrowest element that numbers every tap of a window; users see whole words."""
+    return "u8" if window[0].size * window[1].size <= 256 and tap not in low.graph.outputs else "i32"
 
 
 def make_index(low: Lowering, value: Value, item: int) -> Buffer:
@@ -34,7 +34,7 @@ def max_pool(low: Lowering, group: Group) -> None:
     x, (y, tap) = node.inputs[0], node.outputs
     N, C, H, W = x.shape
     source = low.need(x, channels_last(x.shape))
-    kind = tap_type(node.op.window) if is_read(low, tap) else ""
+    kind = tap_type(low, tap, node.op.window) if is_read(low, tap) else ""
     chain, places = low.chain(group, channels_last(y.shape))
     extra = {"tap": make_index(low, tap, 1 if kind == "u8" else 4)} if kind else {}
     low.call(kernels.MaxPool(C, H, W, node.op.window, chain, kind), N=N, x=source, **places, **extra)
@@ -47,7 +47,8 @@ def max_pool_gradient(low: Lowering, group: Group) -> None:
     N, C, H, W = node.output.shape
     source, index = low.need(dy, channels_last(dy.shape)), low.need(tap, channels_last(tap.shape))
     chain, places = low.chain(group, channels_last(node.output.shape))
-    low.call(kernels.MaxPoolGradient(C, H, W, node.op.window, tap_type(node.op.window), chain), N=N, dy=source, tap=index, **places)
+    kernel = kernels.MaxPoolGradient(C, H, W, node.op.window, tap_type(low, tap, node.op.window), chain)
+    low.call(kernel, N=N, dy=source, tap=index, **places)
 
 
 @rule(ops.AvgPool2d)

@@ -46,7 +46,7 @@ def cross_entropy(low: Lowering, group: Group) -> None:
     low.call(kernel, rows=rows, x=low.need(x, form), target=low.need(target, plain(target.shape)), part=part, **extra)
     y = low.make(node.output, plain(node.output.shape))
     low.call(loss.CrossEntropyFinish(op.reduction), rows=rows, part=part, y=y)
-    low.row_losses[x, target] = part
+    low.row_losses[op.ignore_index, x, target, *weight] = part
 
 
 @rule(ops.CrossEntropyGradient)
@@ -58,4 +58,4 @@ def cross_entropy_gradient(low: Lowering, group: Group) -> None:
     extra = {"weight": low.need(weight[0], plain((C,)))} if weight else {}
     kernel = loss.CrossEntropyGradient(C, op.label_smoothing, op.ignore_index, bool(weight), op.reduction)
     low.call(kernel, rows=rows, dloss=low.need(dloss, plain(dloss.shape)), x=low.need(x, form),
-             target=low.need(target, plain(target.shape)), part=low.row_losses[x, target], dx=low.make(node.output, form), **extra)
+             target=low.need(target, plain(target.shape)), part=low.row_losses[op.ignore_index, x, target, *weight], dx=low.make(node.output, form), **extra)

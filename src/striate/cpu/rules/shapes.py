@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from striate import ops
 from striate.cpu.fuse import Group
-from striate.cpu.kernels.copy import Fill, StridedCopy
+from striate.cpu.kernels.copy import Fill
 from striate.cpu.layout import Layout, canonical, layout_of, plain, transposed
 from striate.cpu.lower import Lowering, rule
+from striate.cpu.rules.convert import strided_copy
 from striate.graph import Value
 
 
@@ -44,18 +45,11 @@ def axis_order(shape: Sequence[int]) -> list[int]:
 def copy(low: Lowering, x: Value, y: Value, order: Sequence[int], extents: Sequence[int], x_start: Sequence[int],
          x_step: Sequence[int], y_start: Sequence[int], y_step: Sequence[int], buffer) -> None:
     """y[y_start + i * y_step] = x[x_start + i * x_step] for all i below the extents, all by logical axis."""
-    x_form = layout_of(x.shape, order)
     x_strides, y_strides = axis_strides(x.shape, order), axis_strides(y.shape, order)
-    sequence = [a for a in order if extents[a] != 1] or [0]
-    rows, *dims = [extents[a] for a in sequence]
-    kernel = StridedCopy(
-        tuple(dims),
-        tuple(x_strides[a] * x_step[a] for a in sequence),
-        tuple(y_strides[a] * y_step[a] for a in sequence),
-        sum(s * n for s, n in zip(x_start, x_strides, strict=True)),
-        sum(s * n for s, n in zip(y_start, y_strides, strict=True)),
-    )
-    low.call(kernel, rows=rows, x=low.need(x, x_form), y=buffer)
+    axes = [(extents[a], x_strides[a] * x_step[a], y_strides[a] * y_step[a]) for a in order if extents[a] != 1]
+    strided_copy(low, x, axes or [(1, 1, 1)], low.need(x, layout_of(x.shape, order)), buffer,
+                 sum(s * n for s, n in zip(x_start, x_strides, strict=True)),
+                 sum(s * n for s, n in zip(y_start, y_strides, strict=True)), partial=tuple(extents) != y.shape)
 
 
 def axis_strides(shape: Sequence[int], order: Sequence[int]) -> list[int]:
@@ -134,10 +128,8 @@ def expand(low: Lowering, group: Group) -> None:
     source = low.need(x, layout_of(aligned, order))
     x_strides, y_strides = axis_strides(aligned, order), axis_strides(y.shape, order)
     x_strides = [0 if aligned[a] == 1 else s for a, s in enumerate(x_strides)]
-    sequence = [a for a in order if y.shape[a] != 1] or list(order[:1])
-    if not sequence:
+    axes = [(y.shape[a], x_strides[a], y_strides[a]) for a in order if y.shape[a] != 1]
+    if axes:
+        strided_copy(low, x, axes, source, result(low, y, order))
+    else:
         low.alias(y, plain(y.shape), source)
-        return
-    rows, *dims = [y.shape[a] for a in sequence]
-    kernel = StridedCopy(tuple(dims), tuple(x_strides[a] for a in sequence), tuple(y_strides[a] for a in sequence))
-    low.call(kernel, rows=rows, x=source, y=result(low, y, order))

@@ -53,9 +53,9 @@ def finish_updates(low: Lowering) -> None:
     for old, new in low.graph.updates.items():
         if new in handled or new.producer is not None and isinstance(new.producer.op, ops.Increment):
             continue
-        form = plain(old.shape)
-        target = low.need(old, form)
-        copy(low, low.need(new, form), target, form.size)
+        low.need(old, plain(old.shape))
+        form, home = low.homes[old]
+        copy(low, low.need(new, form), home, form.size)
 
 
 def _optimize(low: Lowering) -> None:
@@ -135,13 +135,3 @@ def _clip_scale(low: Lowering, spans: list) -> Buffer | None:
     low.call(kernels.NormFromParts(NORM_PARTS), part=part, norm=norm)
     low.call(kernels.ClipScale(limit.max_norm), norm=norm, scale=scale)
     return scale
-
-
-def finish_outputs(low: Lowering) -> None:
-    """Every output in plain order, in memory that lives until the program's end."""
-    end = len(low.calls)
-    for value in low.graph.outputs:
-        buffer = low.need(value, plain(value.shape)) if value.dtype == "float32" else next(iter(low.forms(value).values()))
-        low.results.append(buffer)
-    for buffer in low.results:
-        buffer.use(max(end, len(low.calls)))

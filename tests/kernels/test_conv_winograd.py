@@ -1,0 +1,172 @@
+"""Winograd convolution: forward and input gradient against the operators, over odd sizes, pads and channels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.kernels.harness import MACHINES, compiled, floats, guarded, last, run
+
+from striate import ops
+from striate.cpu.kernels.conv_winograd import ConvWinograd, WinogradFilter, winograd_for, winograd_pays
+from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.winograd import FAR, NEAR, SCALE, Transform, collect, evaluate, separate
+from striate.kernel.interpret import Interpret
+from striate.kernel.language import narrow
+from striate.window import windows
+
+SAME = ((1, 1), (1, 1))
+CASES = [  # N, C, H, W, K, pads
+    (1, 1, 1, 1, 1, SAME),
+    (1, 3, 3, 3, 5, ((0, 0), (0, 0))),
+    (3, 8, 4, 5, 16, SAME),
+    (2, 17, 7, 6, 9, ((0, 1), (2, 0))),
+    (1, 40, 9, 8, 24, ((2, 2), (2, 2))),
+    (3, 24, 5, 13, 40, ((1, 2), (0, 2))),
+    (1, 5, 2, 17, 33, ((2, 1), (1, 1))),
+    (1, 16, 17, 1, 32, SAME),
+    (2, 4, 16, 15, 3, ((0, 2), (2, 1))),
+    (1, 33, 11, 12, 36, SAME),
+]
+names = [f"N{n} C{c} {h}x{w} K{k} {p}" for n, c, h, w, k, p in CASES]
+
+
+def pack(weight: np.ndarray, lanes: int) -> np.ndarray:
+    """(K, C, R, S) as the direct convolution reads it: (1, K/lanes, R, S, C, lanes), zero past K."""
+    K, C, R, S = weight.shape
+    blocks = -(-K // lanes)
+    padded = np.zeros((blocks * lanes, C, R, S), np.float32)
+    padded[:K] = weight
+    return np.ascontiguousarray(padded.reshape(1, blocks, lanes, C, R, S).transpose(0, 1, 4, 5, 3, 2))
+
+
+def apply(kernel, meaning: str, threads: int, floats_out: int | None = None, **arguments) -> dict[str, np.ndarray]:
+    """Run a kernel between guards of NaN; its scratch holds NaN too. The arrays afterwards."""
+    if "scratch" in kernel.arguments:
+        arguments["scratch"] = np.full(threads * kernel.scratch_floats(), np.nan, np.float32)
+    memory = {name: guarded(np.asarray(a)) for name, a in arguments.items() if not isinstance(a, int)}
+    edge = (next(iter(memory.values())).size - np.asarray(arguments[next(iter(memory))]).size) // 2
+    run(kernel, arguments | {name: m[edge:-edge] for name, m in memory.items()}, meaning, threads)
+    for name, m in memory.items():
+        assert np.isnan(m[:edge]).all() and np.isnan(m[-edge:]).all(), f"{name} is touched outside"
+    return {name: m[edge:-edge].reshape(np.shape(arguments[name])) for name, m in memory.items()}
+
+
+def blank(*shape: int) -> np.ndarray:
+    return np.full(shape, np.nan, np.float32)
+
+
+def transformed(kernel: WinogradFilter, weight: np.ndarray, meaning: str) -> np.ndarray:
+    """u, the same for one thread and three."""
+    w = pack(weight, kernel.lanes)
+    one, three = (apply(kernel, meaning, threads, w=w, u=blank(kernel.u_floats()))["u"] for threads in (1, 3))
+    np.testing.assert_array_equal(one, three)
+    return one
+
+
+def convolved(kernel: ConvWinograd, meaning: str, wanted: np.ndarray, **arguments) -> None:
+    """The kernel gives the wanted output (N, P, Q, K), the same bits for one thread and three."""
+    got = [apply(kernel, meaning, threads, y0=blank(*wanted.shape), **arguments)["y0"] for threads in (1, 3)]
+    np.testing.assert_array_equal(got[0], got[1])
+    np.testing.assert_allclose(got[0], wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max(), err_msg=f"{kernel} {meaning}")
+
+
+@pytest.mark.parametrize("meaning", MACHINES)
+@pytest.mark.parametrize("case", CASES, ids=names)
+def test_forward(case, meaning):
+    N, C, H, W, K, pads = case
+    x, weight = floats(N, C, H, W), floats(K, C, 3, 3, seed=1)
+    kernel = winograd_for(MACHINES[meaning], C, H, W, K, pads)
+    u = transformed(WinogradFilter(C, K, kernel.lanes), weight, meaning)
+    y = ops.Conv2d(windows(3, 1, pads)).reference(x.astype(float), weight.astype(float))
+    convolved(kernel, meaning, last(y), N=N, x=last(x), u=u)
+
+
+@pytest.mark.parametrize("meaning", MACHINES)
+@pytest.mark.parametrize("case", CASES, ids=names)
+def test_input_gradient(case, meaning):
+    N, C, H, W, K, pads = case
+    window, machine = windows(3, 1, pads), MACHINES[meaning]
+    P, Q = (w.out(n) for w, n in zip(window, (H, W)))
+    dy, weight = floats(N, K, P, Q), floats(K, C, 3, 3, seed=1)
+    kernel = winograd_for(machine, K, P, Q, C, tuple((2 - low, 2 - high) for low, high in pads))
+    turn = WinogradFilter(C, K, narrow(K, machine.lanes), rotated=True, out_lanes=kernel.lanes)
+    dx = ops.Conv2dInputGradient(window, 1, (H, W)).reference(dy.astype(float), weight.astype(float))
+    convolved(kernel, meaning, last(dx), N=N, x=last(dy), u=transformed(turn, weight, meaning))
+
+
+@pytest.mark.parametrize("change", [
+    {"run": 2, "units": 1}, {"run": 3, "units": 2}, {"run": 5, "units": 1}, {"run": 1, "units": 9}, {"pixels": 2, "units": 2},
+    {"vectors": 1}, {"vectors": 3}, {"in_lanes": 4}, {"run": 4, "units": 1, "pixels": 7},
+], ids=str)
+@pytest.mark.parametrize("meaning", ["interpreter", "host"])
+def test_any_choice_is_right(change, meaning):
+    """Runs that do not divide a row, blocks of one unit, odd register tiles."""
+    N, C, H, W, K, pads = 2, 12, 6, 18, 40, SAME
+    x, weight = floats(N, C, H, W), floats(K, C, 3, 3, seed=1)
+    kernel = replace(winograd_for(MACHINES[meaning], C, H, W, K, pads), **change)
+    u = transformed(WinogradFilter(C, K, kernel.lanes), weight, meaning)
+    convolved(kernel, meaning, last(ops.Conv2d(windows(3, 1, 1)).reference(x, weight)), N=N, x=last(x), u=u)
+
+
+def test_chain_ends_the_kernel():
+    """Bias, residual and ReLU, in place of the residual."""
+    N, C, H, K = 2, 9, 7, 20
+    x, weight, bias, residual = floats(N, C, H, H), floats(K, C, 3, 3, seed=1), floats(K), floats(N, K, H, H, seed=2)
+    steps = ((ops.Add(), (0, 1)), (ops.Add(), (3, 2)), (ops.ReLU(), (4,)))
+    kernel = winograd_for(MACHINES["host"], C, H, H, K, SAME, Chain(("channel", "full"), steps, (5,)))
+    u = transformed(WinogradFilter(C, K, kernel.lanes), weight, "host")
+    y = np.maximum(ops.Conv2d(windows(3, 1, 1)).reference(x, weight, bias) + residual, 0)
+    memory = last(residual)
+    arrays = {"N": N, "x": last(x), "u": u, "scratch": blank(kernel.scratch_floats()), "y0": memory, "e0": bias, "e1": memory}
+    run(kernel, arrays, "host")
+    np.testing.assert_allclose(memory, last(y), rtol=1e-5, atol=1e-4)
+
+
+def test_error_is_near_that_of_a_direct_convolution():
+    """Largest error relative to the largest output, against float64; about 1e-6 for each."""
+    N, C, H, K = 1, 256, 14, 32
+    x, weight = np.maximum(floats(N, C, H, H), 0), floats(K, C, 3, 3, seed=1)
+    kernel = winograd_for(MACHINES["host"], C, H, H, K, SAME)
+    u = transformed(WinogradFilter(C, K, kernel.lanes), weight, "host")
+    y = apply(kernel, "host", 1, y0=blank(N, H, H, K), N=N, x=last(x), u=u)["y0"]
+    wanted = last(ops.Conv2d(windows(3, 1, 1)).reference(x.astype(float), weight.astype(float)))
+    assert np.abs(y - wanted).max() < 5e-6 * np.abs(wanted).max()
+
+
+def matrix(function, size: int) -> np.ndarray:
+    """The matrix of a transform: its values on the unit vectors."""
+    k = Interpret(MACHINES["avx2"], {})
+    return np.array([[v.payload[0] for v in function(k, [k.constant(float(i == j)) for i in range(size)])] for j in range(size)]).T
+
+
+def test_transforms_are_a_convolution():
+    """A' diag(G w) B' d = sum_r w[r] d[p + r], and the factors of G are what the polynomials of B' ask for."""
+    A, G, B = matrix(evaluate, 4), np.array(SCALE)[:, None] * matrix(evaluate, 3), matrix(separate, 6)
+    np.testing.assert_array_equal(matrix(lambda k, m: collect(k, m, 4), 6), A.T)
+    form = np.einsum("ip,ir,id->prd", A, G, B)
+    wanted = np.array([[[float(d == p + r) for d in range(6)] for r in range(3)] for p in range(4)])
+    np.testing.assert_allclose(form, wanted, atol=1e-6)
+    points = [0, NEAR, -NEAR, FAR, -FAR]
+    powers = np.array([[p**d for d in range(6)] for p in points])
+    np.testing.assert_allclose(np.diag(B[:5] @ powers.T) * SCALE[:5], 1, rtol=1e-6)
+
+
+def test_borders_are_known_when_the_kernel_is_written():
+    """Rows of tiles fall into few kinds, each with the pixel rows that are real."""
+    tiles = ConvWinograd(16, 28, 28, 16, SAME).tiles
+    kinds = Transform(28, 28, 16, (1, 1), separate, 6, tiles, 16).row_kinds()
+    assert kinds == [(0, 1, (1, 2, 3, 4, 5)), (1, 6, (0, 1, 2, 3, 4, 5)), (6, 7, (0, 1, 2, 3, 4))]
+
+
+def test_it_pays_where_products_are_many():
+    assert winograd_pays(64, 64, 56, 56) and winograd_pays(512, 512, 7, 7)
+    assert not winograd_pays(3, 64, 224, 224) and not winograd_pays(256, 256, 1, 1)
+
+
+def test_code_is_small():
+    """What is unrolled is one transform and one register tile, so that a kernel takes milliseconds to compile."""
+    from striate.cpu.cache import source_of
+
+    kernel = winograd_for(MACHINES["host"], 64, 28, 28, 64, SAME)
+    assert source_of(kernel, MACHINES["host"]).count("\n") < 1200
+    assert compiled(kernel, MACHINES["host"])
