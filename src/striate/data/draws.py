@@ -14,14 +14,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from striate import random
+
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / the golden ratio: the increment of SplitMix64
 
 _calls = itertools.count()
 
 
 def default_seed() -> int:
-    """The seed of whatever is given none: the one place to change it."""
-    return 0
+    """The seed of whatever is given none: what `st.seed` set."""
+    return random.current_seed()
 
 
 def mix(z: np.ndarray) -> np.ndarray:

@@ -52,9 +52,22 @@ def runs(n: int, alike: Callable[[int], Any]) -> list[tuple[int, int, Any]]:
     return found
 
 
-def each(k: Builder, taps: range) -> Iterator[Any]:
-    """The taps, written out if they are few."""
-    return iter(taps) if len(taps) <= UNROLLED else k.range(taps.start, taps.stop)
+def each(k: Builder, first: IntLike, last: IntLike) -> Iterator[Any]:
+    """first .. last - 1, written out if they are few."""
+    few = isinstance(first, int) and isinstance(last, int) and last - first <= UNROLLED
+    return iter(range(first, last)) if few else k.range(first, last)
+
+
+def repeated(k: Builder, size: int, low: IntLike, high: IntLike) -> Iterator[IntLike]:
+    """The taps low .. high - 1; where the bounds are known only when the kernel runs, every tap, those outside moved inside.
+
+    So few taps are written out with neither loop nor branch; a maximum may see a pixel twice.
+    """
+    if isinstance(low, int) and isinstance(high, int):
+        yield from each(k, low, high)
+    else:
+        for r in each(k, 0, size):
+            yield k.min(k.max(r, low), high - 1)
 
 
 def whole(window: Window, n: int) -> bool:
@@ -101,6 +114,10 @@ class Pool(Kernel):
     def out(self) -> tuple[int, int]:
         return self.window[0].out(self.H), self.window[1].out(self.W)
 
+    def rows(self, k: Builder) -> Callable[[IntLike], tuple[IntLike, IntLike]]:
+        """First and last tap of row p that reads real pixels."""
+        return lambda p: taps_inside(k, self.window[0], p, self.H)
+
     def outputs(self, k: Builder, prepare: Callable[[IntLike], Any], alike: Callable[[int], Any]) -> Iterator[tuple]:
         """(n, p, q, vector, prepare(p), what column q shares with its neighbours) of all vectors of y."""
         P, Q = self.out
@@ -127,16 +144,17 @@ class MaxPool(Pool):
         N, (P, Q), (height, width) = k.int("N"), self.out, self.window
         x, finish = k.tensor("x", (N, self.H, self.W, self.C)), self.chain.bind(k, (N, P, Q, self.C))
         taps = k.tensor("tap", (N, P, Q, self.C), self.tap) if self.tap else None
-        for n, p, q, vector, rows, columns in self.outputs(k, lambda p: self.rows(k, p), lambda q: width.taps_inside(q, self.W)):
+        for n, p, q, vector, (low, high), columns in self.outputs(k, self.rows(k), lambda q: width.taps_inside(q, self.W)):
             c, lanes, count = vector
-            best, where = k.cell(-math.inf, lanes), None
-            if taps is not None:
-                where = k.cell(k.splat(k.from_int(rows[0] * width.size + columns.start), lanes))
-            for r in rows if len(rows) != 2 else each(k, *rows):
+            best, where = k.cell(-math.inf, lanes), k.cell(k.splat(k.from_int(low * width.size + columns.start), lanes))
+            for r in repeated(k, height.size, low, high):
                 for s in each(k, columns.start, columns.stop):
                     pixels = x.vec(n, height.read(p, r), width.read(q, s), c, lanes=lanes, count=count)
-                    keep(k, best, where, pixels, r * width.size + s)
-            if taps is not None and where is not None:
+                    if taps is None:
+                        best.set(largest(k, best.value, pixels))
+                    else:
+                        choose(k, best, where, pixels, r * width.size + s)
+            if taps is not None:
                 taps.store(where.value, n, p, q, c, count=count)
             finish(best.value, n, p, q, c, count=count)
 
@@ -179,18 +197,19 @@ class AvgPool(Average):
         return ("N", "x", *self.chain.arguments)
 
     def build(self, k: Builder) -> None:
-        N, (P, Q), width = k.int("N"), self.out, self.window[1]
+        N, (P, Q), (height, width) = k.int("N"), self.out, self.window
         x, finish = k.tensor("x", (N, self.H, self.W, self.C)), self.chain.bind(k, (N, P, Q, self.C))
         if all(whole(w, n) for w, n in zip(self.window, (self.H, self.W))):
             pixels = self.H * self.W
             images = x.view((N, pixels, self.C))
             reduce_middle(k, "sum", images, lambda v, n, c, count=None: finish(v, n, 0, 0, c, count=count), 1.0 / (self.divisor or pixels))
             return
-        for n, p, q, vector, (columns, across) in self.outputs(k, lambda q: (width.taps_inside(q, self.W), self.across(q))):
+        for n, p, q, vector, rows, (columns, across) in self.outputs(k, self.rows(k), lambda q: (width.taps_inside(q, self.W), self.across(q))):
             c, lanes, count = vector
             total = k.cell(0.0, lanes)
-            for _, pixels in self.taps(k, x, n, p, q, columns, vector):
-                total.add(pixels)
+            for r in each(k, *rows):
+                for s in each(k, columns.start, columns.stop):
+                    total.add(x.vec(n, height.read(p, r), width.read(q, s), c, lanes=lanes, count=count))
             finish(total.value * self.share(k, p, across, lanes), n, p, q, c, count=count)
 
 
@@ -265,12 +284,11 @@ def scatter(k: Builder, pool: Pool, finish: Callable[..., None], across: Callabl
             n, i = task // length_i, task % length_i + first_i
             for first_j, length_j, (wide, divisor) in columns:
                 for j in k.range(first_j, first_j + length_j):
-                    for vector in k.vectors(pool.C):
-                        c, lanes, count = vector
-                        share = shares(n, i, j, vector, divisor) if seen and divisor else None
-                        for r in each(k, range(high)):
-                            for s in each(k, range(wide)):
-                                value = share(r)(s) if share is not None else k.constant(0.0, lanes)
+                    for r in each(k, 0, high):
+                        for s in each(k, 0, wide):
+                            for vector in k.vectors(pool.C):
+                                c, lanes, count = vector
+                                value = shares(n, i, j, vector, divisor)(r)(s) if seen and divisor else k.constant(0.0, lanes)
                                 finish(value, n, i * height.stride + r, j * width.stride + s, c, count=count)
 
 
