@@ -21,8 +21,10 @@ def copied(x, y, shape, x_strides, y_strides, x_offset=0, y_offset=0):
 
 def check_copy(x, y, shape, x_strides, y_strides, x_offset=0, y_offset=0):
     rows, *dims = shape
-    kernel = StridedCopy(tuple(dims), tuple(x_strides), tuple(y_strides), x_offset, y_offset, {"f": "f32", "i": "i32", "u": "u8"}[x.dtype.kind])
-    check(kernel, {"rows": rows, "x": x}, {"y": copied(x, y, shape, x_strides, y_strides, x_offset, y_offset)}, 0.0, {"y": y})
+    dtype = {"f": "f32", "i": "i32", "u": "u8"}[x.dtype.kind]
+    kernel = StridedCopy(tuple(dims), tuple(x_strides), tuple(y_strides), x_offset, y_offset, dtype)
+    wanted = copied(x, y, shape, x_strides, y_strides, x_offset, y_offset)
+    check(kernel, {"rows": rows, "x": x}, {"y": wanted}, 0.0, {"y": y})
 
 
 @pytest.mark.parametrize("size", [1, 7, 16, 1000])
@@ -32,7 +34,10 @@ def test_flat(size, dtype):
     check_copy(x, np.zeros_like(x), (size,), (1,), (1,))
 
 
-@pytest.mark.parametrize(("N", "C", "H"), [(1, 3, 5), (3, 3, 5), (2, 1, 4), (3, 17, 3), (1, 32, 4), (2, 16, 16), (1, 2, 2), (5, 20, 1)])
+LAYOUTS = [(1, 3, 5), (3, 3, 5), (2, 1, 4), (3, 17, 3), (1, 32, 4), (2, 16, 16), (1, 2, 2), (5, 20, 1)]
+
+
+@pytest.mark.parametrize(("N", "C", "H"), LAYOUTS)
 def test_layouts(N, C, H):
     """NCHW to NHWC and back, with the axes in the order of x and of y."""
     x, shape = floats(N * C * H * H), (N, C, H * H)

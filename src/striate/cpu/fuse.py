@@ -14,7 +14,7 @@ import numpy as np
 
 from striate import ops
 from striate.cpu.kernels.pointwise import EMIT
-from striate.cpu.layout import canonical, channels_last
+from striate.cpu.layout import Layout, canonical, channels_last, plain
 from striate.graph import Graph, Node, Value
 
 ANCHORS = (ops.Conv2d, ops.Conv2dInputGradient, ops.Linear, ops.LinearInputGradient, ops.MaxPool2d, ops.MaxPool2dGradient,
@@ -44,6 +44,14 @@ class Group:
 def channel_axis(node: Node) -> int:
     """The axis along which an anchor's kernel keeps its lanes."""
     return len(node.output.shape) - 1 if isinstance(node.op, (ops.Linear, ops.LinearInputGradient)) else 1
+
+
+def written(node: Node) -> Layout | None:
+    """The layout in which an anchor's kernel writes; None where it follows from how weights lie."""
+    if isinstance(node.op, ops.LinearInputGradient):
+        return None
+    shape = node.output.shape
+    return plain(shape) if isinstance(node.op, ops.Linear) else channels_last(shape)
 
 
 def fuse(graph: Graph, nodes: Sequence[Node]) -> list[Group]:
@@ -81,7 +89,7 @@ def _accepts(group: Group, node: Node, value: Value) -> bool:
         return not (isinstance(node.op, ops.Dropout) and any(len(v.shape) != len(group.shape) for v in node.inputs[:1]))
     if not isinstance(group.anchor.op, ANCHORS) or any(v in group.anchor.outputs[1:] for v in node.inputs):
         return False
-    if isinstance(node.op, ops.Dropout) and canonical(group.shape) != channels_last(group.shape):
+    if isinstance(node.op, ops.Dropout) and written(group.anchor) != canonical(group.shape):
         return False
     return all(v in inner or _operand_fits(group, v) for v in node.inputs)
 

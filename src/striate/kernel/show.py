@@ -33,6 +33,7 @@ class Show(Builder):
         super().__init__(machine, arguments)
         self.lines: list[str] = []
         self.indent, self.cells, self.names = 0, 0, 0
+        self.known: list[dict[str, str]] = [{}]
         self.thread, self.threads = Int(self, {"thread": 1}), Int(self, {"threads": 1})
 
     def say(self, line: str) -> None:
@@ -41,7 +42,7 @@ class Show(Builder):
     def int_text(self, value: IntLike) -> str:
         if isinstance(value, int):
             return str(value)
-        parts = [name if scale == 1 else f"{scale}*{name}" for name, scale in value.terms.items()]
+        parts = [{1: name, -1: f"-{name}"}.get(scale, f"{scale}*{name}") for name, scale in value.terms.items()]
         parts += [str(value.const)] if value.const else []
         return " + ".join(parts).replace("+ -", "- ")
 
@@ -55,27 +56,40 @@ class Show(Builder):
         name = "ijlmnopqrstuvw"[self.indent % 14]
         by = "" if step == 1 else f":{self.int_text(step)}"
         self.say(f"for {name} in {self.int_text(first)}:{self.int_text(last)}{by}")
-        self.indent += 1
-        yield Int(self, {name: 1})
-        self.indent -= 1
+        yield from self.inside(Int(self, {name: 1}))
 
     def branch(self, condition: Num) -> Iterator[None]:
         self.say(f"when {condition.payload}")
+        yield from self.inside(None)
+
+    def inside(self, value: Any) -> Iterator[Any]:
+        """The body of a loop or condition."""
         self.indent += 1
-        yield None
+        self.known.append({})
+        yield value
+        self.known.pop()
         self.indent -= 1
 
     def int_op(self, name: str, a: IntLike, b: IntLike) -> IntLike:
         x, y = self.int_text(a), self.int_text(b)
-        text = f"{name}({x}, {y})" if name in ("min", "max") else f"({x}) {'//' if name == 'div' else SIGN[name]} ({y})"
-        return Int(self, {text: 1})
+        text = f"{name}({x}, {y})" if name in ("min", "max") else f"({wrapped(x)} {'//' if name == 'div' else SIGN[name]} {wrapped(y)})"
+        return Int(self, {text if len(text) <= 20 else self.named_int(text): 1})
+
+    def named_int(self, text: str) -> str:
+        """A name for a long index, the same for the same text in this block and those inside it."""
+        for scope in self.known:
+            if text in scope:
+                return scope[text]
+        name = self.known[-1][text] = f"n{sum(map(len, self.known))}"
+        self.say(f"{name} = {text}")
+        return name
 
     def int_compare(self, name: str, a: IntLike, b: IntLike) -> Num:
         return Num(self, "bool", 1, f"{self.int_text(a)} {SIGN[name]} {self.int_text(b)}")
 
-    def num(self, kind: str, lanes: int, text: str) -> Num:
+    def num(self, kind: str, lanes: int, text: str, longest: int = 60) -> Num:
         """Long expressions get a name, so that lines stay readable."""
-        if len(text) > 60:
+        if len(text) > longest:
             name = f"t{self.names}"
             self.names += 1
             self.say(f"{name} = {text}")
@@ -94,7 +108,8 @@ class Show(Builder):
         return self.num(kind, a.lanes, f"{name}({a.payload})")
 
     def fma(self, a: Num, b: Num, c: Num) -> Num:
-        return Num(self, a.kind, a.lanes, f"{c.payload} + {a.payload} * {b.payload}")
+        x, y, z = (self.num(v.kind, v.lanes, v.payload, 40).payload for v in (a, b, c))
+        return Num(self, a.kind, a.lanes, f"({z} + {x} * {y})")
 
     def splat(self, value: Any, lanes: int) -> Num:
         value = value if isinstance(value, Num) else self.constant(value, lanes)
@@ -110,7 +125,7 @@ class Show(Builder):
         return self.num(a.kind, a.lanes, f"where({condition.payload}, {a.payload}, {b.payload})")
 
     def from_int(self, value: IntLike, kind: str = "i32") -> Num:
-        return Num(self, kind, 1, self.int_text(value))
+        return Num(self, kind, 1, str(value) if isinstance(value, int) else wrapped(self.int_text(value)))
 
     def reduce(self, name: str, a: Num) -> Num:
         return self.num(a.kind, 1, f"{name}_lanes({a.payload})")
@@ -125,9 +140,9 @@ class Show(Builder):
         return Num(self, cell.kind, cell.lanes, cell.place)
 
     def cell_set(self, cell: Cell, value: Num) -> None:
-        start = f"{cell.place} + "
+        start = f"({cell.place} + "
         plus = value.payload.startswith(start)
-        self.say(f"{cell.place} += {value.payload[len(start):]}" if plus else f"{cell.place} = {value.payload}")
+        self.say(f"{cell.place} += {value.payload[len(start):-1]}" if plus else f"{cell.place} = {value.payload}")
 
     def element(self, tensor: Tensor, index: Sequence[IntLike], lanes: int, count: IntLike | None) -> str:
         parts = [self.int_text(i) for i in index]
@@ -143,3 +158,14 @@ class Show(Builder):
 
     def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
         self.say(f"{self.element(tensor, index, value.lanes, count)} = {value.payload}")
+
+
+def wrapped(text: str) -> str:
+    """In parentheses, if it is more than a name or a number and has none around it.
+
+    >>> wrapped("i"), wrapped("2*i"), wrapped("(i // 3)"), wrapped("(i) + (j)")
+    ('i', '(2*i)', '(i // 3)', '((i) + (j))')
+    """
+    depths = [text[: i + 1].count("(") - text[: i + 1].count(")") for i in range(len(text))]
+    whole = text.startswith("(") and depths.index(0) == len(text) - 1
+    return text if whole or text.replace("_", "").isalnum() else f"({text})"

@@ -185,7 +185,7 @@ class ConvWinograd(Kernel):
         """Floats of scratch that each thread needs.
 
         >>> ConvWinograd(64, 28, 28, 64, ((1, 1), (1, 1))).scratch_floats() * 4 // 1024
-        426
+        427
         """
         return floats(self.scratch())
 

@@ -31,9 +31,11 @@ def rows_at_once(C: int) -> int:
 
 def row_blocks(k: Builder, first: IntLike, last: IntLike, size: int) -> Iterator[tuple[IntLike, int]]:
     """(row, rows) of the blocks of `size` rows from first to last, then single rows."""
-    whole = first + (last - first) // size * size
-    for row in k.range(first, whole, size):
-        yield row, size
+    whole = first
+    if size > 1:
+        whole = first + (last - first) // size * size
+        for row in k.range(first, whole, size):
+            yield row, size
     for row in k.range(whole, last):
         yield row, 1
 

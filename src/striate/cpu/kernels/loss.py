@@ -58,26 +58,25 @@ class CrossEntropy(Kernel):
 
     def build(self, k: Builder) -> None:
         count_rows, rows = k.int("rows"), Rows(k, self.C)
-        x, labels, part = k.tensor("x", (count_rows, self.C)), k.tensor("target", (count_rows,), "i64"), k.tensor("part", (count_rows, 2))
-        weight = k.tensor("weight", (self.C,)) if self.weighted else None
+        x, part = k.tensor("x", (count_rows, self.C)), k.tensor("part", (count_rows, 2))
+        labels, weight = k.tensor("target", (count_rows,), "i64"), k.tensor("weight", (self.C,)) if self.weighted else None
         for row in k.share(count_rows):
             target = target_of(k, labels.int(row), self.C, self.ignore_index, weight)
             peak, total = rows.shifted_sum(x, row)
             log = functions.log(k, total)
             loss = target.weight * (log - (x[row, target.place] - peak))
             if self.label_smoothing:
-                loss = loss * (1.0 - self.label_smoothing) + self.spread(k, rows, x, weight, row, peak, log) * (self.label_smoothing / self.C)
+                others = self.others(k, rows, x, weight, row, peak, log)
+                loss = loss * (1.0 - self.label_smoothing) + others * (self.label_smoothing / self.C)
             part.store(k.where(target.ignored, k.constant(0.0), loss), row, 0)
             part.store(target.weight, row, 1)
 
-    def spread(self, k: Builder, rows: Rows, x: Tensor, weight: Tensor | None, row: IntLike, peak: Num, log: Num) -> Num:
+    def others(self, k: Builder, rows: Rows, x: Tensor, weight: Tensor | None, row: IntLike, peak: Num, log: Num) -> Num:
         """- sum_c weight_c * z_c"""
         m, s = k.splat(peak, rows.lanes), k.splat(log, rows.lanes)
 
         def term(first: IntLike, count: int | None) -> Num:
-            loss = s - (rows.read(x, row, first, count) - m)
-            own = column_weight(k, rows, weight, first, count)
-            return loss * own
+            return (s - (rows.read(x, row, first, count) - m)) * column_weight(k, rows, weight, first, count)
 
         return rows.total("add", 0.0, term)
 

@@ -5,21 +5,19 @@
     dx[n, h, w, c] = chain( sum of dy[n, p, q, c] over the windows that read the pixel )
                      max: those whose tap names it        average: each divided by its count of taps
 
-Adaptive pooling has windows floor(p*H/P) .. ceil((p+1)*H/P) - 1, and index = h*W + w in place of the tap.
-
-Layouts   x dx (N, H, W, C)   y dy tap index (N, P, Q, C)
+Layouts   x dx (N, H, W, C)   y dy tap (N, P, Q, C)
 Tasks     rows of y, or of dx: a gradient gathers, so that each pixel is written once
 Columns   which taps of a column lie in the padding, and which windows read a column of dx, is known when the kernel is
           written; columns alike run in one loop. The taps of a row are bounded when it runs
 Disjoint  windows that neither overlap nor leave gaps give their gradient tile by tile, and read dy once
 
-Source: LeCun et al., Gradient-based learning applied to document recognition, 1998, section II.B; He et al., arXiv:1406.4729.
+Source: LeCun et al., Gradient-based learning applied to document recognition, 1998, section II.B.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -27,8 +25,8 @@ from typing import Any
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.reduce import largest, reduce_middle
-from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
-from striate.window import Window, Window2d, span
+from striate.kernel.language import Builder, Cell, IntLike, Num
+from striate.window import Window, Window2d
 
 UNROLLED = 4
 """Taps of one axis that are written out; more run in a loop."""
@@ -202,9 +200,14 @@ class AvgPool(Average):
         if all(whole(w, n) for w, n in zip(self.window, (self.H, self.W))):
             pixels = self.H * self.W
             images = x.view((N, pixels, self.C))
-            reduce_middle(k, "sum", images, lambda v, n, c, count=None: finish(v, n, 0, 0, c, count=count), 1.0 / (self.divisor or pixels))
+            scale = 1.0 / (self.divisor or pixels)
+            reduce_middle(k, "sum", images, lambda v, n, c, count=None: finish(v, n, 0, 0, c, count=count), scale)
             return
-        for n, p, q, vector, rows, (columns, across) in self.outputs(k, self.rows(k), lambda q: (width.taps_inside(q, self.W), self.across(q))):
+
+        def alike(q: int) -> tuple[range, int]:
+            return width.taps_inside(q, self.W), self.across(q)
+
+        for n, p, q, vector, rows, (columns, across) in self.outputs(k, self.rows(k), alike):
             c, lanes, count = vector
             total = k.cell(0.0, lanes)
             for r in each(k, *rows):
@@ -215,6 +218,9 @@ class AvgPool(Average):
 
 Share = Callable[[IntLike], Callable[[IntLike], Num]]
 """share(r)(s): what one window gives to the pixel under its tap (r, s)."""
+
+Shares = Callable[..., Share]
+"""shares(n, p, q, vector, divisor of column q): one window."""
 
 
 @dataclass(frozen=True)
@@ -264,49 +270,48 @@ class AvgPoolGradient(Average):
         gradient(k, self, self.chain, self.across, shares)
 
 
-def gradient(k: Builder, pool: Pool, chain: Chain, across: Callable[[int], int], shares: Callable[..., Share]) -> None:
-    """dx out of what each window, shares(n, p, q, vector, across(q)), gives to its pixels."""
+def gradient(k: Builder, pool: Pool, chain: Chain, across: Callable[[int], int], shares: Shares) -> None:
+    """dx out of what each window gives to its pixels; across(q) is the divisor of column q."""
     finish = chain.bind(k, (k.int("N"), pool.H, pool.W, pool.C))
     sizes = pool.H, pool.W
     # a window that is alone on its axis may move by any stride
     height, width = (replace(w, stride=w.size) if w.out(n) == 1 else w for w, n in zip(pool.window, sizes))
     alike = replace(pool, window=(height, width))
-    (scatter if disjoint(height) and disjoint(width) else gather)(k, alike, finish, across, shares)
+    write = scatter if disjoint(height) and disjoint(width) else gather
+    write(k, alike, finish, across, shares)
 
 
-def scatter(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable[[int], int], shares: Callable[..., Share]) -> None:
+def scatter(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable[[int], int], shares: Shares) -> None:
     """Disjoint windows: each writes its own tile; tiles past the last window are zero."""
-    (height, width), (P, Q) = pool.window, pool.out
-    rows = runs(-(-pool.H // height.stride), lambda i: (min(height.stride, pool.H - i * height.stride), i < P))
-    columns = runs(-(-pool.W // width.stride), lambda j: (min(width.stride, pool.W - j * width.stride), across(j) if j < Q else 0))
-    for first_i, length_i, (high, seen) in rows:
+    (high, wide), (P, Q) = (w.size for w in pool.window), pool.out
+    rows = runs(-(-pool.H // high), lambda i: (min(high, pool.H - i * high), i < P))
+    columns = runs(-(-pool.W // wide), lambda j: (min(wide, pool.W - j * wide), across(j) if j < Q else 0))
+    for first_i, length_i, (pixels_h, seen) in rows:
         for task in k.share(k.int("N") * length_i):
             n, i = task // length_i, task % length_i + first_i
-            for first_j, length_j, (wide, divisor) in columns:
+            for first_j, length_j, (pixels_w, divisor) in columns:
                 for j in k.range(first_j, first_j + length_j):
-                    for r in each(k, 0, high):
-                        for s in each(k, 0, wide):
-                            for vector in k.vectors(pool.C):
-                                c, lanes, count = vector
-                                value = shares(n, i, j, vector, divisor)(r)(s) if seen and divisor else k.constant(0.0, lanes)
-                                finish(value, n, i * height.stride + r, j * width.stride + s, c, count=count)
+                    for r, s, vector in tile(k, pixels_h, pixels_w, pool.C):
+                        c, lanes, count = vector
+                        value = shares(n, i, j, vector, divisor)(r)(s) if seen and divisor else k.constant(0.0, lanes)
+                        finish(value, n, i * high + r, j * wide + s, c, count=count)
 
 
-def gather(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable[[int], int], shares: Callable[..., Share]) -> None:
+def tile(k: Builder, high: int, wide: int, C: int) -> Iterator[tuple[IntLike, IntLike, Vector]]:
+    """(row, column, vector) of a tile, in the order of memory."""
+    for r in each(k, 0, high):
+        for s in each(k, 0, wide):
+            for vector in k.vectors(C):
+                yield r, s, vector
+
+
+def gather(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable[[int], int], shares: Shares) -> None:
     """Windows of any kind: each pixel of dx adds what the windows that read it give; a block of `stride` columns at a time."""
     height, width = pool.window
-    steps = range(width.stride)
-
-    def readers(j: int) -> tuple:
-        """(windows from j on, with their divisors and the (pixel of the block, tap) that they read)."""
-        met = [(q - j, t, s) for t in steps if j * width.stride + t < pool.W for q, s in width.readers(j * width.stride + t, pool.W)]
-        pixels = min(width.stride, pool.W - j * width.stride)
-        return pixels, tuple((o, across(o + j), tuple((t, s) for q, t, s in met if q == o)) for o in sorted({q for q, _, _ in met}))
-
     for task in k.share(k.int("N") * pool.H):
         n, h = task // pool.H, task % pool.H
         low, high = windows_over(k, height, h, pool.out[0])
-        for first, length, (pixels, windows) in runs(-(-pool.W // width.stride), readers):
+        for first, length, (pixels, windows) in runs(-(-pool.W // width.stride), lambda j: block_of(width, pool.W, j, across)):
             for j in k.range(first, first + length):
                 for vector in k.vectors(pool.C):
                     c, lanes, count = vector
@@ -318,6 +323,21 @@ def gather(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable
                                 cells[t].add(share(s))
                     for t, cell in enumerate(cells):
                         finish(cell.value, n, h, j * width.stride + t, c, count=count)
+
+
+def block_of(window: Window, n: int, j: int, across: Callable[[int], int]) -> tuple[int, tuple]:
+    """What a block of `stride` pixels from j * stride on needs.
+
+    (pixels, windows): (window from j on, its divisor, ((pixel of the block, tap), ...)) for all windows that read them.
+
+    >>> block_of(Window(3, stride=2, pads=(1, 1)), 28, 5, lambda q: 1)
+    (2, ((0, 1, ((0, 1), (1, 2))), (1, 1, ((1, 0),))))
+    """
+    first = j * window.stride
+    pixels = range(min(window.stride, n - first))
+    met = [(q - j, t, s) for t in pixels for q, s in window.readers(first + t, n)]
+    offsets = sorted({offset for offset, _, _ in met})
+    return len(pixels), tuple((o, across(o + j), tuple((t, s) for q, t, s in met if q == o)) for o in offsets)
 
 
 def windows_over(k: Builder, window: Window, pixel: IntLike, out: int) -> tuple[IntLike, IntLike]:
@@ -336,133 +356,3 @@ def met_rows(k: Builder, window: Window, pixel: IntLike, low: IntLike, high: Int
         else:
             for _ in k.when(k.int_compare("eq", distance % window.dilation, 0)):
                 yield p, distance // window.dilation
-
-
-@dataclass(frozen=True)
-class Adaptive(Kernel):
-    """x or dx (N, H, W, C), y or dy (N, P, Q, C)."""
-
-    C: int
-    H: int
-    W: int
-    P: int
-    Q: int
-    chain: Chain = Chain()
-
-    @property
-    def window(self) -> Window2d | None:
-        """The equal windows that adaptive pooling has where the sizes divide."""
-        if self.H % self.P or self.W % self.Q:
-            return None
-        height, width = self.H // self.P, self.W // self.Q
-        return Window(height, height), Window(width, width)
-
-    def outputs(self, k: Builder) -> Iterator[tuple]:
-        """(n, p, q, vector, first and last row, first and last column) of all vectors of y."""
-        for task in k.share(k.int("N") * self.P):
-            n, p = task // self.P, task % self.P
-            rows = span(p, self.H, self.P)
-            for q in k.range(self.Q):
-                columns = span(q, self.W, self.Q)
-                for vector in k.vectors(self.C):
-                    yield n, p, q, vector, rows, columns
-
-    def pixels(self, k: Builder) -> Iterator[tuple]:
-        """(n, h, w, vector, first and last p, first and last q) of all vectors of dx."""
-        for task in k.share(k.int("N") * self.H):
-            n, h = task // self.H, task % self.H
-            rows = span(h, self.P, self.H)
-            for w in k.range(self.W):
-                columns = span(w, self.Q, self.W)
-                for vector in k.vectors(self.C):
-                    yield n, h, w, vector, rows, columns
-
-
-@dataclass(frozen=True)
-class AdaptiveAvgPool(Adaptive):
-    """x -> y."""
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return ("N", "x", *self.chain.arguments)
-
-    def build(self, k: Builder) -> None:
-        if self.window is not None:
-            AvgPool(self.C, self.H, self.W, self.window, chain=self.chain).build(k)
-            return
-        x, finish = k.tensor("x", (k.int("N"), self.H, self.W, self.C)), self.chain.bind(k, (k.int("N"), self.P, self.Q, self.C))
-        for n, p, q, (c, lanes, count), rows, columns in self.outputs(k):
-            total = k.cell(0.0, lanes)
-            for h in k.range(*rows):
-                for w in k.range(*columns):
-                    total.add(x.vec(n, h, w, c, lanes=lanes, count=count))
-            finish(total.value * one_over(k, rows, columns, lanes), n, p, q, c, count=count)
-
-
-def one_over(k: Builder, rows: Sequence[IntLike], columns: Sequence[IntLike], lanes: int) -> Num:
-    """1 / pixels of a span."""
-    return k.splat(1.0 / k.from_int((rows[1] - rows[0]) * (columns[1] - columns[0]), "f32"), lanes)
-
-
-@dataclass(frozen=True)
-class AdaptiveAvgPoolGradient(Adaptive):
-    """dy -> dx."""
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return ("N", "dy", *self.chain.arguments)
-
-    def build(self, k: Builder) -> None:
-        if self.window is not None:
-            AvgPoolGradient(self.C, self.H, self.W, self.window, chain=self.chain).build(k)
-            return
-        dy, finish = k.tensor("dy", (k.int("N"), self.P, self.Q, self.C)), self.chain.bind(k, (k.int("N"), self.H, self.W, self.C))
-        for n, h, w, (c, lanes, count), rows, columns in self.pixels(k):
-            total = k.cell(0.0, lanes)
-            for p in k.range(*rows):
-                for q in k.range(*columns):
-                    part = one_over(k, span(p, self.H, self.P), span(q, self.W, self.Q), lanes)
-                    total.fma(dy.vec(n, p, q, c, lanes=lanes, count=count), part)
-            finish(total.value, n, h, w, c, count=count)
-
-
-@dataclass(frozen=True)
-class AdaptiveMaxPool(Adaptive):
-    """x -> y, index."""
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return ("N", "x", *self.chain.arguments, "index")
-
-    def build(self, k: Builder) -> None:
-        x, finish = k.tensor("x", (k.int("N"), self.H, self.W, self.C)), self.chain.bind(k, (k.int("N"), self.P, self.Q, self.C))
-        index = k.tensor("index", (k.int("N"), self.P, self.Q, self.C), "i32")
-        for n, p, q, (c, lanes, count), rows, columns in self.outputs(k):
-            best = k.cell(-math.inf, lanes)
-            where = k.cell(k.splat(k.from_int(rows[0] * self.W + columns[0]), lanes))
-            for h in k.range(*rows):
-                for w in k.range(*columns):
-                    choose(k, best, where, x.vec(n, h, w, c, lanes=lanes, count=count), h * self.W + w)
-            index.store(where.value, n, p, q, c, count=count)
-            finish(best.value, n, p, q, c, count=count)
-
-
-@dataclass(frozen=True)
-class AdaptiveMaxPoolGradient(Adaptive):
-    """dy, index -> dx."""
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return ("N", "dy", "index", *self.chain.arguments)
-
-    def build(self, k: Builder) -> None:
-        shape = (k.int("N"), self.P, self.Q, self.C)
-        dy, index, finish = k.tensor("dy", shape), k.tensor("index", shape, "i32"), self.chain.bind(k, (k.int("N"), self.H, self.W, self.C))
-        for n, h, w, (c, lanes, count), rows, columns in self.pixels(k):
-            total = k.cell(0.0, lanes)
-            own = k.splat(k.from_int(h * self.W + w), lanes)
-            for p in k.range(*rows):
-                for q in k.range(*columns):
-                    chosen = index.vec(n, p, q, c, lanes=lanes, count=count).equals(own)
-                    total.add(k.where(chosen, dy.vec(n, p, q, c, lanes=lanes, count=count), k.constant(0.0, lanes)))
-            finish(total.value, n, h, w, c, count=count)

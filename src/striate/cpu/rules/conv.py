@@ -9,10 +9,10 @@ from striate import ops
 from striate.cpu.fuse import Group
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
-from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for
+from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for, winograd_pays
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
-from striate.cpu.kernels.winograd_weights import winograd_weights_for
+from striate.cpu.kernels.winograd_weights import winograd_weights_for, winograd_weights_pays
 from striate.cpu.layout import Packed, channels_last
 from striate.cpu.lower import Lowering, rule
 from striate.cpu.plan import Buffer
@@ -48,7 +48,7 @@ def conv2d(low: Lowering, group: Group) -> None:
     if pointwise_convolution(op.window, op.groups):
         low.call(_gemm(low, C, K, form.lanes, N * P * Q, chain), M=N * P * Q, x=source, w=w, **places)
         return
-    if winograd(low, op, C, K, P, Q):
+    if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, filter_batch(low, weight, N)):
         kernel = winograd_for(low.machine, C, H, W, K, pads_of(op.window), chain)
         _winograd(low, kernel, WinogradFilter(C, K, form.lanes), w, N=N, x=source, **places)
         return
@@ -64,15 +64,16 @@ def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
     return Gemm(C, K, lanes, pixels, vectors, block=8 if rows > 1024 else 1, chain=chain)
 
 
-def winograd(low: Lowering, op: ops.Conv2d | ops.Conv2dInputGradient | ops.Conv2dWeightGradient, C: int, K: int, P: int,
-             Q: int) -> bool:
-    """Whether a convolution from C to K channels with P x Q outputs takes Winograd's algorithm."""
-    fits = op.groups == 1 and all((w.size, w.stride, w.dilation) == (3, 1, 1) and max(w.pads) <= 2 for w in op.window)
-    return fits and not low.precise and winograd_pays(C, K, P, Q)
+def winograd_fits(low: Lowering, window: tuple[Window, ...], groups: int) -> bool:
+    """Whether Winograd's algorithm can compute a convolution: 3x3, stride 1, and its rounding is allowed."""
+    plain = all((w.size, w.stride, w.dilation) == (3, 1, 1) and max(w.pads) <= 2 for w in window)
+    return plain and groups == 1 and not low.precise
 
 
-def winograd_pays(C: int, K: int, P: int, Q: int) -> bool:
-    return C >= 16 and K >= 16 and P > 4 and Q > 4
+def filter_batch(low: Lowering, weight: Value, N: int) -> int | None:
+    """The images that share the work of bringing a filter to Winograd's points; None where it is done once for all runs."""
+    fixed = weight in low.graph.sources and weight not in low.graph.updates
+    return None if fixed else N
 
 
 def pads_of(window: tuple[Window, ...]) -> Pads:
@@ -96,7 +97,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
     N, K, P, Q = dy.shape
     _, C, H, W = node.output.shape
     chain, places = low.chain(group, channels_last(node.output.shape))
-    if winograd(low, op, K, C, H, W):
+    if winograd_fits(low, op.window, op.groups) and winograd_pays(K, C, H, W, filter_batch(low, weight, N)):
         pads = tuple((2 - before, 2 - after) for before, after in pads_of(op.window))
         kernel = winograd_for(low.machine, K, P, Q, C, pads, chain)
         _winograd(low, kernel, WinogradFilter(C, K, home.lanes, True, kernel.lanes), packed, N=N, x=source, **places)
@@ -142,7 +143,7 @@ def weight_gradient(low: Lowering, group: Group) -> None:
     if pointwise_convolution(op.window, op.groups):
         gemm_weights(low, node.output, form, N * H * W, C, K, source, gradient)
         return
-    if winograd(low, op, C, K, P, Q):
+    if winograd_fits(low, op.window, op.groups) and winograd_weights_pays(C, K, P, Q, N):
         wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window))
         scratch = low.buffer("scratch", wide.scratch_floats() * low.threads)
         with_parts(low, node.output, form, wide.parts, lambda dw: low.call(wide, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))

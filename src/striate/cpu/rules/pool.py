@@ -5,6 +5,7 @@ from __future__ import annotations
 from striate import ops
 from striate.cpu.fuse import Group
 from striate.cpu.kernels import pool as kernels
+from striate.cpu.kernels import pool_adaptive as adaptive
 from striate.cpu.layout import channels_last
 from striate.cpu.lower import Lowering, rule
 from striate.cpu.plan import Buffer
@@ -78,7 +79,7 @@ def adaptive_avg_pool(low: Lowering, group: Group) -> None:
     N, C, H, W = x.shape
     source = low.need(x, channels_last(x.shape))
     chain, places = low.chain(group, channels_last(node.output.shape))
-    low.call(kernels.AdaptiveAvgPool(C, H, W, *node.op.output_size, chain), N=N, x=source, **places)
+    low.call(adaptive.AdaptiveAvgPool(C, H, W, *node.op.output_size, chain), N=N, x=source, **places)
 
 
 @rule(ops.AdaptiveAvgPool2dGradient)
@@ -88,7 +89,7 @@ def adaptive_avg_pool_gradient(low: Lowering, group: Group) -> None:
     N, C, H, W = node.output.shape
     source = low.need(dy, channels_last(dy.shape))
     chain, places = low.chain(group, channels_last(node.output.shape))
-    low.call(kernels.AdaptiveAvgPoolGradient(C, H, W, *dy.shape[2:], chain), N=N, dy=source, **places)
+    low.call(adaptive.AdaptiveAvgPoolGradient(C, H, W, *dy.shape[2:], chain), N=N, dy=source, **places)
 
 
 @rule(ops.AdaptiveMaxPool2d)
@@ -98,7 +99,7 @@ def adaptive_max_pool(low: Lowering, group: Group) -> None:
     N, C, H, W = x.shape
     source = low.need(x, channels_last(x.shape))
     chain, places = low.chain(group, channels_last(y.shape))
-    kernel = kernels.AdaptiveMaxPool(C, H, W, *node.op.output_size, chain)
+    kernel = adaptive.AdaptiveMaxPool(C, H, W, *node.op.output_size, chain)
     low.call(kernel, N=N, x=source, index=make_index(low, index, 4), **places)
 
 
@@ -109,5 +110,5 @@ def adaptive_max_pool_gradient(low: Lowering, group: Group) -> None:
     N, C, H, W = node.output.shape
     source, chosen = low.need(dy, channels_last(dy.shape)), low.need(index, channels_last(index.shape))
     chain, places = low.chain(group, channels_last(node.output.shape))
-    kernel = kernels.AdaptiveMaxPoolGradient(C, H, W, *dy.shape[2:], chain)
+    kernel = adaptive.AdaptiveMaxPoolGradient(C, H, W, *dy.shape[2:], chain)
     low.call(kernel, N=N, dy=source, index=chosen, **places)

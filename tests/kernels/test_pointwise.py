@@ -1,0 +1,76 @@
+"""Elementwise chains over whole arrays: every operator, NumPy's broadcasting, several outputs, random masks."""
+
+import numpy as np
+import pytest
+from tests.kernels.harness import MACHINES, check, floats, run
+
+from striate import ops
+from striate.cpu.kernels.pointwise import EMIT, Chain, Pointwise
+
+LINE = (True,)
+UNARY = [ops.Negate(), ops.Abs(), ops.Exp(), ops.ReLU(), ops.Tanh(), ops.Sigmoid(), ops.Power(2.0), ops.Power(-3.0)]
+POSITIVE = [ops.Log(), ops.Power(0.5), ops.Power(-0.5), ops.Power(1.7), ops.Power(0.0)]
+BINARY = [ops.Add(), ops.Subtract(), ops.Multiply(), ops.Divide(), ops.AbsGradient(), ops.ReLUGradient(), ops.TanhGradient(),
+          ops.SigmoidGradient()]
+
+
+def close_to(op, *arrays):
+    """The operator in float64, rounded."""
+    with np.errstate(all="ignore"):
+        return np.asarray(op.reference(*(a.astype(np.float64) for a in arrays))).astype(np.float32)
+
+
+def test_every_elementwise_operator_is_here():
+    assert {type(op) for op in (*UNARY, *POSITIVE, *BINARY)} | {ops.Dropout} == set(EMIT)
+
+
+@pytest.mark.parametrize("op", [*UNARY, *POSITIVE], ids=repr)
+def test_unary(op):
+    x = 3 * floats(53)
+    x = np.abs(x) + np.float32(0.01) if op in POSITIVE else x
+    check(Pointwise(Chain(("full",), ((op, (1,)),), (2,)), (), (LINE,)), {"rows": 53, "e0": x}, {"y0": close_to(op, x)}, 1e-6)
+
+
+@pytest.mark.parametrize("op", BINARY, ids=repr)
+def test_binary(op):
+    a, b = floats(37), floats(37, seed=1)
+    kernel = Pointwise(Chain(("full", "full"), ((op, (1, 2)),), (3,)), (), (LINE, LINE))
+    check(kernel, {"rows": 37, "e0": a, "e1": b}, {"y0": close_to(op, a, b)}, 1e-6)
+
+
+@pytest.mark.parametrize("op", [ops.Exp(), ops.Log(), ops.Tanh(), ops.Sigmoid(), ops.ReLU(), ops.Abs(), ops.Power(0.5)], ids=repr)
+def test_the_edges_of_float32(op):
+    tiny = np.finfo(np.float32).tiny
+    x = np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e30, -1e30, 88.7, -87.3, 100, -100, tiny, 1e-30], np.float32)
+    wanted = close_to(op, np.clip(x, -1e30, 1e30) if isinstance(op, ops.Tanh) else x)
+    for meaning in MACHINES:
+        y = np.empty_like(x)
+        run(Pointwise(Chain(("full",), ((op, (1,)),), (2,)), (), (LINE,)), {"rows": x.size, "e0": x, "y0": y}, meaning)
+        np.testing.assert_allclose(y, wanted, 1e-6, np.finfo(np.float32).tiny, err_msg=meaning)
+
+
+def test_a_chain_keeps_what_it_is_told():
+    """One read of each operand, two results; scalars and constants."""
+    a, b, s = floats(40), floats(40, seed=1), floats(1)
+    chain = Chain(("full", "full", "scalar", 2.0), ((ops.Add(), (1, 2)), (ops.Multiply(), (5, 3)), (ops.Subtract(), (6, 4))), (5, 7))
+    kernel = Pointwise(chain, (), (LINE, LINE, (False,), (False,)))
+    check(kernel, {"rows": 40, "e0": a, "e1": b, "e2": s}, {"y0": a + b, "y1": (a + b) * s - 2}, 1e-6)
+
+
+@pytest.mark.parametrize("last", [1, 3, 16, 21])
+@pytest.mark.parametrize("varies", [(True, True, False), (False, False, True), (True, False, True), (False, True, False)])
+def test_broadcasting(last, varies):
+    shape = (2, 3, last)
+    a = floats(*shape)
+    b = floats(*(n if v else 1 for n, v in zip(shape, varies)), seed=1)
+    chain = Chain(("full", "full"), ((ops.Subtract(), (1, 2)),), (3,))
+    kernel = Pointwise(chain, shape[1:], ((True,) * 3, varies))
+    check(kernel, {"rows": 2, "e0": a, "e1": b}, {"y0": a - b}, 0.0)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("rows", [5, 100])
+def test_dropout_draws_the_reference_mask(rows, p):
+    op, x, random = ops.Dropout(p, 3), floats(rows), np.array([2**33 + 7, 12], np.int64)
+    kernel = Pointwise(Chain(("full", "random"), ((op, (1, 2)),), (3,)), (), (LINE, (False,)))
+    check(kernel, {"rows": rows, "e0": x, "e1": random}, {"y0": op.reference(x, random)}, 1e-6)
