@@ -17,7 +17,6 @@ LARGE_FILES = {
     "graph.py": "Value, Node, Graph and trace are one idea; half of it is the arithmetic of Value, a line each",
     "nn/module.py": "Module, Parameter and state_dict share their state",
     "kernel/language.py": "the words of the language in one place, the builder's list of what each meaning must say among them",
-    "cpu/kernels/pool.py": "eight small kernels that share their window loops",
 }
 LARGE_FUNCTIONS = {"cli/train.py:train": "its arguments are the command's options, with their help"}
 

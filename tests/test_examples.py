@@ -1,6 +1,7 @@
 """The examples run, each in a process of its own, as a reader would run them."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,33 @@ ARGUMENTS = {"03_train_lenet.py": [[], ["--full"]], "04_read_captchas.py": [["--
 RUNS = [(path, arguments) for path in EXAMPLES for arguments in ARGUMENTS.get(path.name, [[]])]
 
 
+def run(*command: str, folder: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error"}
+    return subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path, arguments", RUNS, ids=[" ".join([p.name, *a]) for p, a in RUNS])
 def test_example(path, arguments, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error"}
-    done = subprocess.run([sys.executable, str(path), *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True,
-                          timeout=300)
+    done = run(str(path), *arguments, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/README.zh.md"])
+def test_the_readme_runs(page, tmp_path):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (tmp_path / "readme.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)), encoding="utf-8")
+    done = run("readme.py", folder=tmp_path)
+    if "DataError" in done.stderr:
+        pytest.skip("no Fashion-MNIST here")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_readme_shows_an_error_as_it_is(tmp_path):
+    lines = ["import striate as st", "from striate import nn", "net = nn.Sequential(", "nn.Conv2d(3, 16, 3),", "nn.ReLU(),",
+             "nn.Conv2d(3, 8, 3))", "st.trace(net, (1, 3, 32, 32))"]
+    (tmp_path / "net.py").write_text("\n".join(lines))
+    error = run("net.py", folder=tmp_path).stderr.strip().splitlines()[-1]
+    assert error.removeprefix("striate.errors.ShapeError: ") in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "engine": "errors random ops graph gradient nn cpu",
     "architecture": "errors random nn",
     "storage": "errors nn architecture",
-    "data": "errors",
+    "data": "errors random",
     "train": "errors graph nn optim engine",
     "cli": "errors",
     "__main__": "cli",

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from striate.cpu import rules
+from striate.cpu.fuse import REWRITES
 from striate.cpu.kernels.pointwise import EMIT
 from striate.cpu.lower import RULES
 from striate.ops import REGISTRY
@@ -35,7 +36,6 @@ REASONS = {
     ("adam_update", "gradient"): END,
     ("gradient_norm", "gradient"): END,
     ("clip_scale", "gradient"): END,
-    ("batch_norm_inference", "CPU"): "`cpu/fuse.py` rewrites it as a product and a sum by channel, which join other kernels",
 }
 """Why an operator does not answer a question."""
 
@@ -53,7 +53,8 @@ A cell is a rule, or the reason why there is none.
   <dy, J v> = <J' dy, v>, exactly; *differences*: tested by finite differences in float64. Both against PyTorch.
 - **cost**: *own*: multiply-accumulates or operations by a formula of its own; *each*: one operation for each output element.
 - **CPU**: *chain*: elementwise, computed at the end of another operator's kernel or in a kernel with its neighbours
-  (`cpu/kernels/pointwise.py`); otherwise the file of `src/striate/cpu/rules` that chooses the kernels.
+  (`cpu/kernels/pointwise.py`); *rewritten*: composed of other operators before fusion (`cpu/fuse.py`); otherwise the file of
+  `src/striate/cpu/rules` that chooses the kernels.
 """
 
 
@@ -116,9 +117,18 @@ def cells(kind: type[Op], made: dict[str, list[str]]) -> dict[str, str]:
         "reference": "yes" if kind.reference is not Op.reference else "",
         "gradient": tested if kind.gradient is not Op.gradient else "",
         "cost": "own" if kind.cost is not Op.cost else "each",
-        "CPU": "chain" if kind in EMIT else f"`{RULES[kind].__module__.rpartition('.')[2]}.py`" if kind in RULES else "",
+        "CPU": cpu(kind),
     }
     return {question: answer or REASONS.get((kind.name, question), "") for question, answer in answers.items()}
+
+
+def cpu(kind: type[Op]) -> str:
+    """How the CPU target computes an operator."""
+    if kind in EMIT:
+        return "chain"
+    if kind in RULES:
+        return f"`{RULES[kind].__module__.rpartition('.')[2]}.py`"
+    return "rewritten" if kind in REWRITES else ""
 
 
 def matrix() -> dict[str, dict[str, str]]:

@@ -161,7 +161,8 @@ def _seeds(y: Any, outputs: Sequence[Array], dy: Sequence[Any]) -> list[Any]:
     shapes = [np.shape(array) for array in given]
     if shapes != [array.shape for array in outputs]:
         wanted = ", ".join(str(array.shape) for array in outputs)
-        raise ShapeError(f"dy has shape {', '.join(map(str, shapes))} but the output has {wanted}", fix="give dy the output's shape")
+        raise ShapeError(f"dy has shape {', '.join(map(str, shapes))} but the output has {wanted}",
+                         fix="give dy the output's shape")
     return given
 
 
@@ -205,7 +206,8 @@ def as_target(y: Any) -> Array:
     return array
 
 
-def trace_loss(graph: Graph, net: Module, loss: Callable[..., Any], inputs: Sequence[Array]) -> tuple[Value, list[Value], Callable[..., Any]]:
+def trace_loss(graph: Graph, net: Module, loss: Callable[..., Any],
+               inputs: Sequence[Array]) -> tuple[Value, list[Value], Callable[..., Any]]:
     """Trace loss(net(x), *targets); returns the loss and the network's outputs."""
     x, *targets = inputs
     values = [graph.input(*_spec(x)), *(graph.input(*_spec(t), name="y") for t in targets)]
@@ -329,5 +331,5 @@ def _refuse_labels(labels: Array, classes: int, ignored: int) -> None:
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = index[0] if len(index) == 1 else index
-        raise DataError(f"label {int(labels[index])} at index {place} is outside 0..{classes - 1}: the network has {classes} classes; "
-                        "mend the labels or give the last layer more outputs")
+        raise DataError(f"label {int(labels[index])} at index {place} is outside 0..{classes - 1}: "
+                        f"the network has {classes} classes; mend the labels or give the last layer more outputs")

@@ -197,7 +197,8 @@ class Node:
     __slots__ = ("inputs", "location", "module", "op", "outputs")
 
     def __init__(self, op: Op, inputs: tuple[Value, ...], module: str, location: str):
-        self.op, self.inputs, self.module, self.location = op, inputs, module, location
+        self.op: Any = op  # whoever reads its attributes has looked at its type
+        self.inputs, self.module, self.location = inputs, module, location
         self.outputs: tuple[Value, ...] = ()
 
     @property
@@ -348,6 +349,32 @@ class Graph:
                 needed.update(node.inputs)
                 found.append(node)
         return found[::-1]
+
+    def copy(self) -> Graph:
+        """The same graph with nodes and values of its own, for a walk that rewrites it."""
+        twin, values = Graph(), {}
+
+        def own(value: Value) -> Value:
+            if value not in values:
+                values[value] = Value(twin, value.spec, value.name, None, value.index)
+                values[value].constant = value.constant
+            return values[value]
+
+        for node in self.nodes:
+            made = Node(node.op, tuple(map(own, node.inputs)), node.module, node.location)
+            made.outputs = tuple(map(own, node.outputs))
+            for value in made.outputs:
+                value.producer = made
+            twin.nodes.append(made)
+        twin.inputs, twin.outputs, twin.first = [own(v) for v in self.inputs], [own(v) for v in self.outputs], self.first
+        twin.parameters = {name: own(v) for name, v in self.parameters.items()}
+        twin.buffers = {name: own(v) for name, v in self.buffers.items()}
+        twin.updates = {own(old): own(new) for old, new in self.updates.items()}
+        twin.sources = {own(v): holder for v, holder in self.sources.items()}
+        twin.random = own(self.random) if self.random is not None else None
+        twin.structure, twin.paths = self.structure, self.paths
+        twin._lifted, twin._names = {key: own(v) for key, v in self._lifted.items()}, dict(self._names)
+        return twin
 
     def prune(self) -> Graph:
         """Drop nodes that no output and no update needs."""

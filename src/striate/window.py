@@ -12,11 +12,15 @@ with `low` and `high` pixels of padding:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import index
+from typing import Any
 
 from striate.errors import ArgumentError, ShapeError
+
+Index = Any
+"""A whole number, or the index of a running kernel's loop."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Window:
         last = room // self.stride
         return last if self.ceil and last * self.stride >= n + low else last + 1  # windows start inside input or low pad
 
-    def read(self, p: int, tap: int) -> int:
+    def read(self, p: Index, tap: Index) -> Index:
         """The input pixel that `tap` of output p reads; it may lie in the padding.
 
         >>> Window(3, stride=2, pads=(1, 1)).read(0, 0)
@@ -75,10 +79,18 @@ class Window:
         >>> Window(3, pads=(1, 1)).taps_inside(0, 28)
         range(1, 3)
         """
+        first, stop = self.bounds(p, n)
+        return range(first, max(first, stop))
+
+    def bounds(self, p: Index, n: int, least: Callable = min, most: Callable = max) -> tuple[Index, Index]:
+        """`taps_inside` as (first, stop), for a running kernel too: with its index p and its own minimum and maximum.
+
+        >>> Window(3, pads=(1, 1)).bounds(27, 28)
+        (0, 2)
+        """
         first = self.read(p, 0)
-        start = max(0, -(first // self.dilation)) if first < 0 else 0
-        stop = min(self.size, -(-(n - first) // self.dilation)) if n > first else 0
-        return range(start, max(start, stop))
+        low, high = ((most(edge - first, 0) + self.dilation - 1) // self.dilation for edge in (0, n))
+        return least(low, self.size), least(high, self.size)
 
     def readers(self, pixel: int, n: int) -> list[tuple[int, int]]:
         """(output, tap) of every window that reads a pixel: the way back from `read`.
@@ -89,15 +101,27 @@ class Window:
         met = ((divmod(pixel + self.pads[0] - tap * self.dilation, self.stride), tap) for tap in range(self.size))
         return [(p, tap) for (p, rest), tap in met if rest == 0 and 0 <= p < self.out(n)]
 
+    def over(self, pixel: Index, n: int, least: Callable = min, most: Callable = max) -> tuple[Index, Index]:
+        """(first, stop) of the windows that reach over a pixel, whether they read it or step over it; kernels as for `bounds`.
+
+        >>> Window(3, stride=2, pads=(1, 1)).over(3, 28)
+        (1, 3)
+        """
+        last = pixel + self.pads[0]
+        return (most(last - self.extent + 1, 0) + self.stride - 1) // self.stride, least(last // self.stride + 1, self.out(n))
+
+    def counted(self, n: int, include_pad: bool) -> tuple[Window, int]:
+        """The window and the pixels among which an average counts its taps: those of the input, or with the padding."""
+        return (replace(self, pads=(0, 0)), n + sum(self.pads)) if include_pad else (self, n)
+
     def count(self, p: int, n: int, include_pad: bool) -> int:
         """Taps of output p inside the input, or inside input and padding: what an average divides by.
 
         >>> Window(3, stride=2, pads=(1, 1)).count(0, 28, include_pad=False)
         2
         """
-        if not include_pad:
-            return len(self.taps_inside(p, n))
-        return len(replace(self, pads=(0, 0)).taps_inside(p, n + sum(self.pads)))
+        window, pixels = self.counted(n, include_pad)
+        return len(window.taps_inside(p, pixels))
 
     def blank(self, n: int) -> int | None:
         """The first output that reads nothing but padding, or None.
@@ -138,7 +162,7 @@ class Window:
         return replace(self, stride=1, pads=(back, n + self.extent - 1 - stretched - back), ceil=False)
 
 
-def span(p, n: int, out: int):
+def span(p: Index, n: int, out: int) -> tuple[Index, Index]:
     """(first, stop) of the pixels that output p of adaptive pooling sees: floor(p * n / out) to ceil((p + 1) * n / out) - 1.
 
     span(pixel, out, n) is the way back: the outputs that see a pixel. p may be an index of a running kernel.

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import striate
 from striate import load, load_metadata, models, nn, save
 from striate.cli.main import run
 from striate.errors import DataError
@@ -137,9 +139,9 @@ def test_ctrl_c_elsewhere(call, monkeypatch):
 
 def test_a_real_ctrl_c(shades):
     command = [sys.executable, "-m", "striate", *TRAIN, "--epochs", "1000000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
-        while not process.stdout.readline().startswith("epoch 3/"):
-            pass
+    source = {**os.environ, "PYTHONPATH": str(Path(striate.__file__).parents[1])}  # the current folder is another one here
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=source) as process:
+        assert any(line.startswith("epoch 3/") for line in process.stdout)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")

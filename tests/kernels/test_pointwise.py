@@ -38,7 +38,10 @@ def test_binary(op):
     check(kernel, {"rows": 37, "e0": a, "e1": b}, {"y0": close_to(op, a, b)}, 1e-6)
 
 
-@pytest.mark.parametrize("op", [ops.Exp(), ops.Log(), ops.Tanh(), ops.Sigmoid(), ops.ReLU(), ops.Abs(), ops.Power(0.5)], ids=repr)
+EDGES = [ops.Exp(), ops.Log(), ops.Tanh(), ops.Sigmoid(), ops.ReLU(), ops.Abs(), ops.Power(0.5)]
+
+
+@pytest.mark.parametrize("op", EDGES, ids=repr)
 def test_the_edges_of_float32(op):
     tiny = np.finfo(np.float32).tiny
     x = np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e30, -1e30, 88.7, -87.3, 100, -100, tiny, 1e-30], np.float32)
@@ -52,7 +55,8 @@ def test_the_edges_of_float32(op):
 def test_a_chain_keeps_what_it_is_told():
     """One read of each operand, two results; scalars and constants."""
     a, b, s = floats(40), floats(40, seed=1), floats(1)
-    chain = Chain(("full", "full", "scalar", 2.0), ((ops.Add(), (1, 2)), (ops.Multiply(), (5, 3)), (ops.Subtract(), (6, 4))), (5, 7))
+    steps = (ops.Add(), (1, 2)), (ops.Multiply(), (5, 3)), (ops.Subtract(), (6, 4))
+    chain = Chain(("full", "full", "scalar", 2.0), steps, (5, 7))
     kernel = Pointwise(chain, (), (LINE, LINE, (False,), (False,)))
     check(kernel, {"rows": 40, "e0": a, "e1": b, "e2": s}, {"y0": a + b, "y1": (a + b) * s - 2}, 1e-6)
 

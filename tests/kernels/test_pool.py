@@ -58,7 +58,8 @@ def test_max(shape, window):
 @each_case
 def test_average(shape, window):
     x = floats(*shape)
-    for include, divisor, meanings in ((True, None, ("interpreter", "host")), (False, None, ("avx2", "sse2")), (True, 3, ("host",))):
+    variants = (True, None, ("interpreter", "host")), (False, None, ("avx2", "sse2")), (True, 3, ("host",))
+    for include, divisor, meanings in variants:
         op = ops.AvgPool2d(window, include, divisor)
         y = op.reference(x)
         kernel = pool.AvgPool(*kernel_sizes(shape), window, include, divisor)

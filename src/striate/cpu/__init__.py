@@ -9,12 +9,8 @@ from striate.graph import Graph
 
 def run_graph(graph: Graph, inputs: list[Any]) -> Any:
     """Run a traced graph once."""
-    import copy
-
     from striate import random
     from striate.cpu.program import Program
 
-    own = copy.copy(graph)  # lowering rewrites the list of nodes; the caller's graph stays as it was traced
-    own.nodes, own.outputs, own.updates = list(graph.nodes), list(graph.outputs), dict(graph.updates)
-    program = Program(own)
+    program = Program(graph.copy())  # lowering rewrites; the caller's graph stays as it was traced
     return graph.structure(program.run(inputs, random.run_key()))

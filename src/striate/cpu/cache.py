@@ -83,8 +83,8 @@ def _write(path: Path, code: bytes) -> None:
             os.unlink(temporary)
         if str(path.parent) not in _warned:
             _warned.add(str(path.parent))
-            warnings.warn(f"the kernel cache {path.parent} cannot be written ({error.strerror}), so kernels are compiled again in "
-                          "every process; set STRIATE_CACHE to a folder that can", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"the kernel cache {path.parent} cannot be written ({error.strerror}), so kernels are compiled again "
+                          "in every process; set STRIATE_CACHE to a folder that can", RuntimeWarning, stacklevel=2)
 
 
 class Library:
@@ -110,7 +110,7 @@ class Library:
                 codes[i] = code
                 _write(paths[i], code)
             self.compiled += len(wanted)
-            for kernel, key, address in zip(missing, keys, self._link(keys, codes, machine), strict=True):
+            for kernel, _key, address in zip(missing, keys, self._link(keys, codes, machine), strict=True):
                 self.addresses[kernel, machine] = address
         return [self.addresses[k, machine] for k in kernels]
 

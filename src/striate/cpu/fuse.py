@@ -15,6 +15,7 @@ import numpy as np
 from striate import ops
 from striate.cpu.kernels.pointwise import EMIT
 from striate.cpu.layout import Layout, canonical, channels_last, plain
+from striate.errors import KernelError
 from striate.graph import Graph, Node, Value
 
 ANCHORS = (ops.Conv2d, ops.Conv2dInputGradient, ops.Linear, ops.LinearInputGradient, ops.MaxPool2d, ops.MaxPool2dGradient,
@@ -31,6 +32,13 @@ class Group:
     chain: list[Node] = field(default_factory=list)
     stored: list[Value] = field(default_factory=list)
     """Values of the chain (or the anchor's first output) that are read outside of the group."""
+
+    @property
+    def node(self) -> Node:
+        """The anchor, where there must be one."""
+        if self.anchor is None:
+            raise KernelError("elementwise nodes have no anchor")
+        return self.anchor
 
     @property
     def nodes(self) -> list[Node]:

@@ -12,6 +12,7 @@ neighbours are merged, so equal memory means equal layouts, and a reshape never 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def refine(layout: Layout, dims: Sequence[int]) -> tuple[list[int], list[int]] |
     extents, strides = [], []
     own = sorted(boundaries(layout.dims) | {1})
     steps = dict(zip(own[:-1], reversed(layout.strides()), strict=True))  # cut below an axis -> its stride
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in itertools.pairwise(cuts):
         if high % low:
             return None
         base = max(cut for cut in own if cut <= low and cut in steps)
@@ -145,11 +146,8 @@ def transposed(layout: Layout, shape: Sequence[int], axes: Sequence[int]) -> Lay
 
 def columns_of(layout: Layout, columns: int) -> Layout | None:
     """The layout of the innermost `columns` logical elements, where rows lie one after the other; None where they do not."""
-    cut = columns
-    if columns == layout.size:
-        return layout
     finer = refine(layout, (layout.size // columns, columns))
-    if finer is None or cut not in boundaries(layout.dims):
+    if finer is None:
         return None
     extents, strides = finer
     inner = len(extents)

@@ -122,13 +122,14 @@ class Lowering:
             made = self.buffer(value.name, 2, 8, region="random")
         elif value in self.graph.inputs:
             own = plain(value.shape)
-            made = self.buffer(value.name, value.spec.size, np.dtype(value.dtype).itemsize, f"input{self.graph.inputs.index(value)}")
+            item, region = np.dtype(value.dtype).itemsize, f"input{self.graph.inputs.index(value)}"
+            made = self.buffer(value.name, value.spec.size, item, region)
         else:
             raise KernelError(f"'{value.name}' is read before it is made")
         self.places[value] = {own: made}
 
     # calls
-    def call(self, kernel: Kernel, /, partial: bool = False, **arguments: Buffer | int) -> None:
+    def call(self, kernel: Kernel, /, partial: Any = False, **arguments: Buffer | int) -> None:
         """Append a kernel; its arguments are named as the kernel names them.
 
         What depends on fixed parameters alone becomes part of the prologue, but not a `partial` result: others write it too.
@@ -271,7 +272,7 @@ def pointwise(low: Lowering, group: Group) -> None:
     order = _axes(form, shape)
     varies: list[tuple[bool, ...]] = []
     for value in operands:
-        if value.dtype == "int64" or value.spec.size == 1 and value.shape != shape:
+        if value.dtype == "int64" or (value.spec.size == 1 and value.shape != shape):
             builder.operand(value)
             varies.append((False,))
             continue

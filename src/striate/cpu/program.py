@@ -149,7 +149,8 @@ class Program:
         sizes["gradient"] = low.store_bytes
         sizes.setdefault("store", offset)
         for store in shared:
-            if [h[:4] for h in store.homes] == [h[:4] for h in homes] and all(h[4] or not n[4] for h, n in zip(store.homes, homes)):
+            alike = [h[:4] for h in store.homes] == [h[:4] for h in homes]
+            if alike and all(h[4] or not n[4] for h, n in zip(store.homes, homes)):
                 return store
         return Store(homes, sizes)
 
@@ -217,7 +218,8 @@ class Program:
 
     def fetch(self, space: Workspace, value: Value, buffer: Buffer) -> np.ndarray:
         known = {"arena": space.arena, "prepared": self.prepared, "constant": self.constants, **self.store.regions}
-        block = known[buffer.region] if buffer.region in known else space.inputs[int(buffer.region[5:])].reshape(-1).view(np.uint8)
+        known |= {f"input{i}": x.reshape(-1).view(np.uint8) for i, x in enumerate(space.inputs)}
+        block = known[buffer.region]
         return block[buffer.offset: buffer.offset + value.spec.bytes].view(value.dtype).reshape(value.shape).copy()
 
     def run(self, inputs: Sequence[np.ndarray], random: tuple[int, int] = (0, 0)) -> list[np.ndarray]:

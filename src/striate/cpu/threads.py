@@ -135,7 +135,9 @@ out:
 """
 
 X86 = {
-    "declare": "declare void @llvm.x86.sse2.pause()\ndeclare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)",
+    "declare": """declare void @llvm.x86.sse2.pause()
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)""",
     "pause": "call void @llvm.x86.sse2.pause()",
     "enter": """  %mode.at = alloca i32
   %flush.at = alloca i32
@@ -147,7 +149,9 @@ X86 = {
     "leave": "  call void @llvm.x86.sse.ldmxcsr(ptr %mode.at)",
 }
 ARM = {
-    "declare": "declare void @llvm.aarch64.hint(i32)\ndeclare i64 @llvm.aarch64.get.fpcr()\ndeclare void @llvm.aarch64.set.fpcr(i64)",
+    "declare": """declare void @llvm.aarch64.hint(i32)
+declare i64 @llvm.aarch64.get.fpcr()
+declare void @llvm.aarch64.set.fpcr(i64)""",
     "pause": "call void @llvm.aarch64.hint(i32 1)",
     "enter": """  %mode = call i64 @llvm.aarch64.get.fpcr()
   %flush = or i64 %mode, 16777216

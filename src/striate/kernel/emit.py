@@ -243,7 +243,8 @@ class Emit(Builder):
 
     def shuffle(self, a: Num, b: Num, lanes: Sequence[int]) -> Num:
         kind, order = llvm_type(a.kind, a.lanes), ", ".join(f"i32 {i}" for i in lanes)
-        return self.num(a.kind, len(lanes), f"shufflevector {kind} {a.payload}, {kind} {b.payload}, <{len(lanes)} x i32> <{order}>")
+        picked = f"<{len(lanes)} x i32> <{order}>"
+        return self.num(a.kind, len(lanes), f"shufflevector {kind} {a.payload}, {kind} {b.payload}, {picked}")
 
     def where(self, condition: Num, a: Num, b: Num) -> Num:
         kind = llvm_type(a.kind, a.lanes)
@@ -261,7 +262,8 @@ class Emit(Builder):
             return a
         kind = llvm_type(a.kind, a.lanes)
         if name == "max":
-            return Num(self, a.kind, 1, self.call(f"llvm.vector.reduce.fmax.{suffix(a.kind, a.lanes)}", "float", (kind, a.payload)))
+            function = f"llvm.vector.reduce.fmax.{suffix(a.kind, a.lanes)}"
+            return Num(self, a.kind, 1, self.call(function, "float", (kind, a.payload)))
         function = f"llvm.vector.reduce.fadd.{suffix(a.kind, a.lanes)}"
         zero = self.constant(0.0).payload
         return Num(self, a.kind, 1, self.call(function, "float", ("float", zero), (kind, a.payload), flags="reassoc "))
@@ -310,7 +312,8 @@ class Emit(Builder):
     def load_int(self, tensor: Tensor, index: Sequence[IntLike]) -> IntLike:
         item = SCALAR[tensor.dtype]
         value = self.put(f"load {item}, ptr {self.address(tensor, index)}, align 1")
-        return self.as_int(value if item == "i64" else self.put(f"{'zext' if item == 'i8' else 'sext'} {item} {value} to i64", "n"))
+        widen = "zext" if item == "i8" else "sext"
+        return self.as_int(value if item == "i64" else self.put(f"{widen} {item} {value} to i64", "n"))
 
     def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
         pointer, item, payload = self.address(tensor, index), SCALAR[tensor.dtype], value.payload

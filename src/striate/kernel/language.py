@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Union
+from typing import Any
 
 from striate.errors import KernelError
 
@@ -75,6 +75,9 @@ class Int:
     def __rfloordiv__(self, other: int) -> IntLike:
         return self.k.int_op("div", other, self)
 
+    def __rmod__(self, other: int) -> IntLike:
+        return self.k.int_op("mod", other, self)
+
     def __lt__(self, other: IntLike) -> Num:
         return self.k.int_compare("lt", self, other)
 
@@ -94,7 +97,7 @@ class Int:
         raise KernelError(f"{caller()}: an index is not known while the kernel is written; use k.when(...) or k.where(...)")
 
 
-IntLike = Union[int, Int]
+IntLike = int | Int
 
 
 class Num:

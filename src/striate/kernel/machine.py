@@ -38,7 +38,8 @@ def host() -> Machine:
     import llvmlite.binding as llvm
 
     features = llvm.get_host_cpu_features()
-    return _describe(llvm.get_host_cpu_name(), features.flatten(), llvm.get_process_triple(), {k for k, on in features.items() if on})
+    present = {name for name, on in features.items() if on}
+    return _describe(llvm.get_host_cpu_name(), features.flatten(), llvm.get_process_triple(), present)
 
 
 FORMS = {

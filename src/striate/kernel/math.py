@@ -39,7 +39,7 @@ def exp(k: Builder, x: Num) -> Num:
     r = k.fma(n, k.constant(-LN2_LOW, x.lanes), k.fma(n, k.constant(-LN2_HIGH, x.lanes), inside))
     value = k.fma(polynomial(k, r, EXP), r * r, r + 1.0)
     half = k.unary("to_i32", n) >> 1  # 2^n in two factors, so that n = 128 does not overflow the exponent
-    half = half | ((k.unary("to_i32", n) & -(2**31)))  # the shift is logical; keep the sign of n
+    half = half | (k.unary("to_i32", n) & -(2**31))  # the shift is logical; keep the sign of n
     rest = k.unary("to_i32", n) - half
     scaled = value * power_of_two(k, half) * power_of_two(k, rest)
     bounded = k.where(x > high, k.constant(float("inf"), x.lanes), k.where(x < low, k.constant(0.0, x.lanes), scaled))

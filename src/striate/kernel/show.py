@@ -72,7 +72,8 @@ class Show(Builder):
 
     def int_op(self, name: str, a: IntLike, b: IntLike) -> IntLike:
         x, y = self.int_text(a), self.int_text(b)
-        text = f"{name}({x}, {y})" if name in ("min", "max") else f"({wrapped(x)} {'//' if name == 'div' else SIGN[name]} {wrapped(y)})"
+        sign = "//" if name == "div" else SIGN.get(name)
+        text = f"{name}({x}, {y})" if name in ("min", "max") else f"({wrapped(x)} {sign} {wrapped(y)})"
         return Int(self, {text if len(text) <= 20 else self.named_int(text): 1})
 
     def named_int(self, text: str) -> str:

@@ -57,7 +57,8 @@ class ConvWeights(Kernel):
         def one(part: IntLike, n: IntLike, r: IntLike, g: IntLike, b: IntLike, vectors: int, ragged: int) -> None:
             for first, count, pairs in self.tiles(Cg, S):
                 for i in k.range(count):
-                    self.tile(k, x, dy, dw, part, n, r, g, b, vectors, ragged, [(s, c + (i * self.taps + first)) for s, c in pairs])
+                    shifted = [(s, c + (i * self.taps + first)) for s, c in pairs]
+                    self.tile(k, x, dy, dw, part, n, r, g, b, vectors, ragged, shifted)
 
         def column(part: IntLike, images: tuple[IntLike, IntLike], r: tuple[IntLike, IntLike], g: IntLike,
                    b: IntLike, vectors: int, ragged: int) -> None:
@@ -102,7 +103,8 @@ class ConvWeights(Kernel):
                 found.append((whole * self.taps, 1, [(s, c) for c in range(rest)]))
         return found
 
-    def clear(self, k: Builder, dw: Tensor, part: IntLike, g: IntLike, b: IntLike, r: IntLike, vectors: int, S: int, Cg: int) -> None:
+    def clear(self, k: Builder, dw: Tensor, part: IntLike, g: IntLike, b: IntLike, r: IntLike, vectors: int, S: int,
+              Cg: int) -> None:
         zero = k.splat(0.0, self.lanes)
         for v in range(vectors):
             for s in k.range(S):

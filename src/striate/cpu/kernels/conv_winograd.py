@@ -235,7 +235,7 @@ class ConvWinograd(Kernel):
             end = begin + (slots - begin) // rows * rows
             for i in k.range(begin, end, rows):
                 self.product(k, u, own, a, b, i, rows, kb, vectors)
-            if self.tiles.divide(rows):
+            if self.pixels % rows == 0 and self.tiles.divide(rows):
                 break
             begin = end
 

@@ -51,7 +51,8 @@ class Gemm(Kernel):
                 for task in k.share(rows * count):
                     start = (task // count) * self.block
                     for t in k.range(start, k.min(start + self.block, tiles)):
-                        tile(k.min(t * self.pixels, M - self.pixels), self.pixels, (task % count) * vectors + first, vectors, ragged)
+                        m = k.min(t * self.pixels, M - self.pixels)
+                        tile(m, self.pixels, (task % count) * vectors + first, vectors, ragged)
         for _ in k.when(k.int_compare("lt", M, self.pixels)):
             for first, count, vectors, ragged in columns:
                 for task in k.share(count):
@@ -66,7 +67,8 @@ class Gemm(Kernel):
         tail = rest + (1 if ragged else 0)
         return groups + ([(whole * self.vectors, 1, tail, ragged)] if tail else [])
 
-    def tile(self, k: Builder, x: Tensor, w: Tensor, finish, m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool) -> None:
+    def tile(self, k: Builder, x: Tensor, w: Tensor, finish, m: IntLike, pixels: int, kb: IntLike, vectors: int,
+             ragged: bool) -> None:
         lanes = self.lanes
         cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
         for c in k.range(self.C):

@@ -1,7 +1,7 @@
 """Batch normalisation over rows of C channels, channels last.
 
     statistics   part[i] = (count, mean, sum of squared deviations) of rows i*rows/parts .. (i+1)*rows/parts, in one pass:
-                 a block of rows has its own mean and deviations, and is merged by Chan's formula
+                 a block of rows (one row, where rows are long) has its own mean and deviations, and is merged by Chan's formula
                      n = a + b    d = mean_b - mean_a    mean = mean_a + d*b/n    M = M_a + M_b + d*d*a*b/n
     finish       the parts merged in their order; variance = M / n; rstd = 1 / sqrt(variance + eps)
     normalise    y = chain( (x - mean) * rstd * weight + bias )

@@ -101,7 +101,8 @@ class TurnWeights(Kernel):
             target.store(k.splat(0.0, self.lanes), g, b, r, s, channel, 0)
             first = b * self.lanes
             for lane in k.range(k.min(form.C - first, self.lanes)):
-                target.store(packed[g, channel // form.lanes, r, s, first + lane, channel % form.lanes], g, b, r, s, channel, lane)
+                weight = packed[g, channel // form.lanes, r, s, first + lane, channel % form.lanes]
+                target.store(weight, g, b, r, s, channel, lane)
 
 
 @dataclass(frozen=True)

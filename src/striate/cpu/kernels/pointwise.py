@@ -124,7 +124,8 @@ class Chain:
         def finish(value: Num | None, *index: IntLike, lanes: int | None = None, count: IntLike | None = None) -> None:
             wide = value.lanes if value is not None else lanes or 1
             values: list[Any] = [value]
-            values += [self._read(k, kind, source, index, wide, count) for kind, source in zip(self.operands, sources, strict=True)]
+            pairs = zip(self.operands, sources, strict=True)
+            values += [self._read(k, kind, source, index, wide, count) for kind, source in pairs]
             at = Position(results[0].flat(index))
             for op, refs in self.steps:
                 values.append(EMIT[type(op)](k, op, at, *(values[r] for r in refs)))
@@ -189,8 +190,8 @@ class Pointwise(Kernel):
             found.append(k.tensor(f"e{i}", shape, strides=strides))
         return found
 
-    def _vector(self, k: Builder, shape: tuple[IntLike, ...], sources: list[Any], results: list[Tensor], index: tuple[IntLike, ...],
-                lanes: int, count: IntLike | None) -> None:
+    def _vector(self, k: Builder, shape: tuple[IntLike, ...], sources: list[Any], results: list[Tensor],
+                index: tuple[IntLike, ...], lanes: int, count: IntLike | None) -> None:
         values: list[Any] = [None]
         for kind, varies, source in zip(self.chain.operands, self.varies, sources, strict=True):
             if kind == RANDOM:

@@ -52,8 +52,9 @@ def runs(n: int, alike: Callable[[int], Any]) -> list[tuple[int, int, Any]]:
 
 def each(k: Builder, first: IntLike, last: IntLike) -> Iterator[Any]:
     """first .. last - 1, written out if they are few."""
-    few = isinstance(first, int) and isinstance(last, int) and last - first <= UNROLLED
-    return iter(range(first, last)) if few else k.range(first, last)
+    if isinstance(first, int) and isinstance(last, int) and last - first <= UNROLLED:
+        return iter(range(first, last))
+    return k.range(first, last)
 
 
 def repeated(k: Builder, size: int, low: IntLike, high: IntLike) -> Iterator[IntLike]:
@@ -79,23 +80,18 @@ def disjoint(window: Window) -> bool:
 
 
 def taps_inside(k: Builder, window: Window, p: IntLike, n: int) -> tuple[IntLike, IntLike]:
-    """First and last tap of output p that reads real pixels: `Window.taps_inside` for an index of a running loop."""
-    positions = {(t.start, t.stop) for t in (window.taps_inside(i, n) for i in range(window.out(n)))}
-    if len(positions) == 1:
-        return positions.pop()
-    first, gap = window.read(p, 0), window.dilation
-    low, high = (k.max(edge - first, 0) + (gap - 1) for edge in (0, n))
-    return k.min(low // gap, window.size), k.min(high // gap, window.size)
+    """First and last + 1 tap of output p that reads real pixels: numbers where they are the same for all outputs."""
+    known = {window.bounds(i, n) for i in range(window.out(n))}
+    return known.pop() if len(known) == 1 else window.bounds(p, n, k.min, k.max)
 
 
 def tap_count(k: Builder, window: Window, p: IntLike, n: int, include_pad: bool) -> int | Num:
-    """What the average of row p divides by, as `Window.count`: an int where all rows have the same."""
-    counts = {window.count(i, n, include_pad) for i in range(window.out(n))}
-    if len(counts) == 1:
-        return counts.pop()
-    own, size = (replace(window, pads=(0, 0)), n + sum(window.pads)) if include_pad else (window, n)
-    first, gap = own.read(p, 0), own.dilation
-    low, high = (k.min((k.max(edge - first, 0) + (gap - 1)) // gap, own.size) for edge in (0, size))
+    """What the average of row p divides by: an int where all rows have the same."""
+    known = {window.count(i, n, include_pad) for i in range(window.out(n))}
+    if len(known) == 1:
+        return known.pop()
+    own, pixels = window.counted(n, include_pad)
+    low, high = own.bounds(p, pixels, k.min, k.max)
     return k.from_int(high - low, "f32")
 
 
@@ -201,7 +197,7 @@ class AvgPool(Average):
             pixels = self.H * self.W
             images = x.view((N, pixels, self.C))
             scale = 1.0 / (self.divisor or pixels)
-            reduce_middle(k, "sum", images, lambda v, n, c, count=None: finish(v, n, 0, 0, c, count=count), scale)
+            reduce_middle(k, "sum", images, self.C, lambda v, n, c, count=None: finish(v, n, 0, 0, c, count=count), scale)
             return
 
         def alike(q: int) -> tuple[range, int]:
@@ -310,7 +306,7 @@ def gather(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable
     height, width = pool.window
     for task in k.share(k.int("N") * pool.H):
         n, h = task // pool.H, task % pool.H
-        low, high = windows_over(k, height, h, pool.out[0])
+        low, high = height.over(h, pool.H, k.min, k.max)
         for first, length, (pixels, windows) in runs(-(-pool.W // width.stride), lambda j: block_of(width, pool.W, j, across)):
             for j in k.range(first, first + length):
                 for vector in k.vectors(pool.C):
@@ -338,13 +334,6 @@ def block_of(window: Window, n: int, j: int, across: Callable[[int], int]) -> tu
     met = [(q - j, t, s) for t in pixels for q, s in window.readers(first + t, n)]
     offsets = sorted({offset for offset, _, _ in met})
     return len(pixels), tuple((o, across(o + j), tuple((t, s) for q, t, s in met if q == o)) for o in offsets)
-
-
-def windows_over(k: Builder, window: Window, pixel: IntLike, out: int) -> tuple[IntLike, IntLike]:
-    """First and last output whose window reaches over a pixel."""
-    last = pixel + window.pads[0]
-    first = k.max(last - (window.extent - 1), 0)
-    return (first + (window.stride - 1)) // window.stride, k.min(last // window.stride + 1, out)
 
 
 def met_rows(k: Builder, window: Window, pixel: IntLike, low: IntLike, high: IntLike) -> Iterator[tuple[IntLike, IntLike]]:

@@ -60,9 +60,9 @@ def fold(k: Builder, kind: str, first: IntLike, last: IntLike, read: Callable[[I
     return across(k, kind, total.value)
 
 
-def reduce_middle(k: Builder, kind: str, x: Tensor, finish: Callable[..., None], scale: float = 1.0) -> None:
+def reduce_middle(k: Builder, kind: str, x: Tensor, C: int, finish: Callable[..., None], scale: float = 1.0) -> None:
     """x (A, B, C): `finish(value, a, channel, count=...)` for every vector of the result."""
-    A, B, C = x.shape
+    A, B, _ = x.shape
     each = scale / k.from_int(B, "f32") if kind == "mean" else k.constant(scale)
     if C == 1:
         flat = x.view((A, B))
@@ -108,7 +108,7 @@ class Reduce(Kernel):
 
     def build(self, k: Builder) -> None:
         A, B = k.int("A"), k.int("B")
-        reduce_middle(k, self.kind, k.tensor("x", (A, B, self.C)), self.chain.bind(k, (A, self.C)), self.scale)
+        reduce_middle(k, self.kind, k.tensor("x", (A, B, self.C)), self.C, self.chain.bind(k, (A, self.C)), self.scale)
 
 
 @dataclass(frozen=True)

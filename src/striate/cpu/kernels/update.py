@@ -17,6 +17,7 @@ arXiv:1211.5063, algorithm 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
@@ -25,31 +26,28 @@ from striate.cpu.kernels.reduce import fold
 from striate.kernel.language import Builder, IntLike, Num
 
 
-@dataclass(frozen=True)
 class Update(Kernel):
-    """What the updates share: state arrays, and hyper-parameters in every lane."""
+    """What the updates share: state arrays, hyper-parameters in every lane, and the gradient's scale where it is clipped."""
+
+    clip: bool
 
     @property
     def states(self) -> tuple[str, ...]:
         raise NotImplementedError
 
     @property
-    def clipped(self) -> bool:
-        raise NotImplementedError
-
-    @property
     def arguments(self) -> tuple[str, ...]:
-        return ("rows", "parameter", "gradient", *self.states, "hyper", *(("scale",) if self.clipped else ()))
+        return ("rows", "parameter", "gradient", *self.states, "hyper", *(("scale",) if self.clip else ()))
 
     def hyper(self, k: Builder, count: int) -> list[Num]:
         memory = k.tensor("hyper", (count,))
         return [k.splat(memory[i], k.lanes) for i in range(count)]
 
-    def sweep(self, k: Builder):
+    def sweep(self, k: Builder) -> Iterator[tuple]:
         """(store(*values), parameter, gradient, *states) for every vector of the arrays."""
         rows = k.int("rows")
         parameter, gradient, *states = (k.tensor(name, (rows,)) for name in ("parameter", "gradient", *self.states))
-        scale = k.splat(k.tensor("scale", (1,))[0], k.lanes) if self.clipped else None
+        scale = k.splat(k.tensor("scale", (1,))[0], k.lanes) if self.clip else None
         for i, count in elements(k, rows):
             values = [t.vec(i, lanes=k.lanes, count=count) for t in (parameter, gradient, *states)]
             if scale is not None:
@@ -74,10 +72,6 @@ class Sgd(Update):
     def states(self) -> tuple[str, ...]:
         return () if self.plain else ("momentum_buffer",)
 
-    @property
-    def clipped(self) -> bool:
-        return self.clip
-
     def build(self, k: Builder) -> None:
         lr, momentum, fresh, weight_decay = self.hyper(k, 4)
         for store, parameter, gradient, *buffers in self.sweep(k):
@@ -100,10 +94,6 @@ class Adam(Update):
     @property
     def states(self) -> tuple[str, ...]:
         return ("mean", "square")
-
-    @property
-    def clipped(self) -> bool:
-        return self.clip
 
     def build(self, k: Builder) -> None:
         lr, beta1, beta2, eps, weight_decay, unbias, unbias_root = self.hyper(k, 7)

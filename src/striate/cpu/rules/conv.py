@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from striate import ops
 from striate.cpu.fuse import Group
@@ -38,7 +37,7 @@ def pointwise_convolution(window: tuple[Window, ...], groups: int) -> bool:
 
 @rule(ops.Conv2d)
 def conv2d(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     op, (x, weight, *bias) = node.op, node.inputs
     form = weight_form(low, weight.shape, op.groups)
     _, C, H, W = x.shape
@@ -89,7 +88,7 @@ def _winograd(low: Lowering, kernel: ConvWinograd, filters: WinogradFilter, w: B
 
 @rule(ops.Conv2dInputGradient)
 def input_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     op, (dy, weight) = node.op, node.inputs
     home = weight_form(low, weight.shape, op.groups)
     packed = low.need(weight, home)
@@ -98,7 +97,8 @@ def input_gradient(low: Lowering, group: Group) -> None:
     _, C, H, W = node.output.shape
     chain, places = low.chain(group, channels_last(node.output.shape))
     if winograd_fits(low, op.window, op.groups) and winograd_pays(K, C, H, W, filter_batch(low, weight, N)):
-        pads = tuple((2 - before, 2 - after) for before, after in pads_of(op.window))
+        (top, bottom), (left, right) = pads_of(op.window)
+        pads = (2 - top, 2 - bottom), (2 - left, 2 - right)
         kernel = winograd_for(low.machine, K, P, Q, C, pads, chain)
         _winograd(low, kernel, WinogradFilter(C, K, home.lanes, True, kernel.lanes), packed, N=N, x=source, **places)
         return
@@ -134,7 +134,7 @@ def phase(window: Window, first: int) -> Taps:
 
 @rule(ops.Conv2dWeightGradient)
 def weight_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     op, (x, dy) = node.op, node.inputs
     form = weight_form(low, node.output.shape, op.groups)
     source, gradient = low.need(x, channels_last(x.shape)), low.need(dy, channels_last(dy.shape))
@@ -146,11 +146,12 @@ def weight_gradient(low: Lowering, group: Group) -> None:
     if winograd_fits(low, op.window, op.groups) and winograd_weights_pays(C, K, P, Q, N):
         wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window))
         scratch = low.buffer("scratch", wide.scratch_floats() * low.threads)
-        with_parts(low, node.output, form, wide.parts, lambda dw: low.call(wide, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))
+        with_parts(low, node.output, form, wide.parts,
+                   lambda dw: low.call(wide, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))
         return
     parts = PARTS if form.size <= 2**15 else 1
     taps, vectors = weight_tile(low, form.blocks)
-    kernel = ConvWeights(C, H, W, K, tuple(replace(w, ceil=False) for w in op.window), op.groups, form.lanes, taps, vectors, parts)
+    kernel = ConvWeights(C, H, W, K, op.window, op.groups, form.lanes, taps, vectors, parts)
     with_parts(low, node.output, form, parts, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
 
 

@@ -65,7 +65,7 @@ def _between(low: Lowering, value: Value, known: Layout, form: Layout) -> None:
 
 def strided_copy(low: Lowering, value: Value, axes: Sequence[tuple[int, int, int]], x: Buffer, y: Buffer, x_offset: int = 0,
                  y_offset: int = 0, partial: bool = False) -> None:
-    """y[y_offset + sum i*y_stride] = x[x_offset + sum i*x_stride] for axes of (extent, x_stride, y_stride), in elements of the value."""
+    """y[y_offset + sum i*y_stride] = x[x_offset + sum i*x_stride] for axes of (extent, x_stride, y_stride), in elements."""
     item = np.dtype(value.dtype).itemsize
     if item == 8:  # two words each
         axes = [*((n, 2 * a, 2 * b) for n, a, b in axes), (2, 1, 1)]

@@ -35,7 +35,7 @@ def weight_columns(low: Lowering, weight: Value) -> Layout | None:
 
 @rule(ops.Linear)
 def linear(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, weight, *bias = node.inputs
     K, C = weight.shape
     layout, columns = rows_form(low, x)
@@ -48,7 +48,7 @@ def linear(low: Lowering, group: Group) -> None:
 
 @rule(ops.LinearInputGradient)
 def input_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     dy, weight = node.inputs
     K, C = weight.shape
     columns = weight_columns(low, weight)
@@ -63,7 +63,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
 
 @rule(ops.LinearWeightGradient)
 def weight_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, dy = node.inputs
     K, C = node.output.shape
     layout, columns = rows_form(low, x)

@@ -12,7 +12,7 @@ from striate.cpu.rules.conv import PARTS
 
 @rule(ops.BatchNorm)
 def batch_norm(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     (x, weight, bias), (y, mean, variance) = node.inputs, node.outputs
     C, eps = x.shape[1], node.op.eps
     rows, form, vector = x.spec.size // C, channels_last(x.shape), plain((C,))
@@ -29,7 +29,7 @@ def batch_norm(low: Lowering, group: Group) -> None:
 
 @rule(ops.BatchNormGradient)
 def batch_norm_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     (dy, x, weight, mean, variance), (dx, dweight, dbias) = node.inputs, node.outputs
     C = x.shape[1]
     rows, form, vector = x.spec.size // C, channels_last(x.shape), plain((C,))

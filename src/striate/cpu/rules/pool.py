@@ -31,7 +31,7 @@ def is_read(low: Lowering, value: Value) -> bool:
 
 @rule(ops.MaxPool2d)
 def max_pool(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, (y, tap) = node.inputs[0], node.outputs
     N, C, H, W = x.shape
     source = low.need(x, channels_last(x.shape))
@@ -43,7 +43,7 @@ def max_pool(low: Lowering, group: Group) -> None:
 
 @rule(ops.MaxPool2dGradient)
 def max_pool_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     dy, tap = node.inputs
     N, C, H, W = node.output.shape
     source, index = low.need(dy, channels_last(dy.shape)), low.need(tap, channels_last(tap.shape))
@@ -54,7 +54,7 @@ def max_pool_gradient(low: Lowering, group: Group) -> None:
 
 @rule(ops.AvgPool2d)
 def avg_pool(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     op, x = node.op, node.inputs[0]
     N, C, H, W = x.shape
     source = low.need(x, channels_last(x.shape))
@@ -64,7 +64,7 @@ def avg_pool(low: Lowering, group: Group) -> None:
 
 @rule(ops.AvgPool2dGradient)
 def avg_pool_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     op, dy = node.op, node.inputs[0]
     N, C, H, W = node.output.shape
     source = low.need(dy, channels_last(dy.shape))
@@ -74,41 +74,41 @@ def avg_pool_gradient(low: Lowering, group: Group) -> None:
 
 @rule(ops.AdaptiveAvgPool2d)
 def adaptive_avg_pool(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x = node.inputs[0]
-    N, C, H, W = x.shape
+    (N, C, H, W), (P, Q) = x.shape, node.op.output_size
     source = low.need(x, channels_last(x.shape))
     chain, places = low.chain(group, channels_last(node.output.shape))
-    low.call(adaptive.AdaptiveAvgPool(C, H, W, *node.op.output_size, chain), N=N, x=source, **places)
+    low.call(adaptive.AdaptiveAvgPool(C, H, W, P, Q, chain), N=N, x=source, **places)
 
 
 @rule(ops.AdaptiveAvgPool2dGradient)
 def adaptive_avg_pool_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     dy = node.inputs[0]
-    N, C, H, W = node.output.shape
+    (N, C, H, W), (P, Q) = node.output.shape, dy.shape[2:]
     source = low.need(dy, channels_last(dy.shape))
     chain, places = low.chain(group, channels_last(node.output.shape))
-    low.call(adaptive.AdaptiveAvgPoolGradient(C, H, W, *dy.shape[2:], chain), N=N, dy=source, **places)
+    low.call(adaptive.AdaptiveAvgPoolGradient(C, H, W, P, Q, chain), N=N, dy=source, **places)
 
 
 @rule(ops.AdaptiveMaxPool2d)
 def adaptive_max_pool(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, (y, index) = node.inputs[0], node.outputs
-    N, C, H, W = x.shape
+    (N, C, H, W), (P, Q) = x.shape, node.op.output_size
     source = low.need(x, channels_last(x.shape))
     chain, places = low.chain(group, channels_last(y.shape))
-    kernel = adaptive.AdaptiveMaxPool(C, H, W, *node.op.output_size, chain)
+    kernel = adaptive.AdaptiveMaxPool(C, H, W, P, Q, chain)
     low.call(kernel, N=N, x=source, index=make_index(low, index, 4), **places)
 
 
 @rule(ops.AdaptiveMaxPool2dGradient)
 def adaptive_max_pool_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     dy, index = node.inputs
-    N, C, H, W = node.output.shape
+    (N, C, H, W), (P, Q) = node.output.shape, dy.shape[2:]
     source, chosen = low.need(dy, channels_last(dy.shape)), low.need(index, channels_last(index.shape))
     chain, places = low.chain(group, channels_last(node.output.shape))
-    kernel = adaptive.AdaptiveMaxPoolGradient(C, H, W, *dy.shape[2:], chain)
+    kernel = adaptive.AdaptiveMaxPoolGradient(C, H, W, P, Q, chain)
     low.call(kernel, N=N, dy=source, index=chosen, **places)

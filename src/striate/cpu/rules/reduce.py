@@ -18,7 +18,7 @@ KINDS = {ops.Sum: "sum", ops.Mean: "mean", ops.Max: "max"}
 
 @rule(*KINDS)
 def reduce(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, y, axes = node.inputs[0], node.output, node.op.axes
     order = axis_order(x.shape)
     runs: list[tuple[int, bool]] = []

@@ -12,7 +12,7 @@ from striate.graph import Value
 
 @rule(ops.Softmax, ops.LogSoftmax)
 def forward(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, axis = node.inputs[0], node.op.axis
     form, C = last(x.shape, axis), x.shape[axis]
     kernel = softmax.Softmax(C) if isinstance(node.op, ops.Softmax) else softmax.LogSoftmax(C)
@@ -21,7 +21,7 @@ def forward(low: Lowering, group: Group) -> None:
 
 @rule(ops.SoftmaxGradient, ops.LogSoftmaxGradient)
 def gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     (dy, y), axis = node.inputs, node.op.axis
     form, C = last(y.shape, axis), y.shape[axis]
     kernel = softmax.SoftmaxGradient(C) if isinstance(node.op, ops.SoftmaxGradient) else softmax.LogSoftmaxGradient(C)
@@ -36,7 +36,7 @@ def classes(logits: Value) -> tuple[Layout, int]:
 
 @rule(ops.CrossEntropy)
 def cross_entropy(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     op, (x, target, *weight) = node.op, node.inputs
     form, C = classes(x)
     rows = x.spec.size // C
@@ -51,11 +51,12 @@ def cross_entropy(low: Lowering, group: Group) -> None:
 
 @rule(ops.CrossEntropyGradient)
 def cross_entropy_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     op, (dloss, x, target, *weight) = node.op, node.inputs
     form, C = classes(x)
     rows = x.spec.size // C
     extra = {"weight": low.need(weight[0], plain((C,)))} if weight else {}
     kernel = loss.CrossEntropyGradient(C, op.label_smoothing, op.ignore_index, bool(weight), op.reduction)
     low.call(kernel, rows=rows, dloss=low.need(dloss, plain(dloss.shape)), x=low.need(x, form),
-             target=low.need(target, plain(target.shape)), part=low.row_losses[op.ignore_index, x, target, *weight], dx=low.make(node.output, form), **extra)
+             target=low.need(target, plain(target.shape)), part=low.row_losses[op.ignore_index, x, target, *weight],
+             dx=low.make(node.output, form), **extra)

@@ -15,7 +15,7 @@ from striate.graph import Value
 
 @rule(ops.Reshape)
 def reshape(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     for form, buffer in list(low.forms(node.inputs[0]).items()):
         if isinstance(form, Layout):
             low.alias(node.output, form, buffer)
@@ -26,14 +26,14 @@ def reshape(low: Lowering, group: Group) -> None:
 
 @rule(ops.Transpose)
 def transpose(low: Lowering, group: Group) -> None:
-    node = group.anchor
-    x = node.inputs[0]
+    node = group.node
+    x, axes = node.inputs[0], node.op.axes
     for form, buffer in list(low.forms(x).items()):
-        turned = transposed(form, x.shape, node.op.axes) if isinstance(form, Layout) else None
+        turned = transposed(form, x.shape, axes) if isinstance(form, Layout) else None
         if turned is not None:
             low.alias(node.output, turned, buffer)
     if not low.places.get(node.output):
-        turned = transposed(plain(x.shape), x.shape, node.op.axes)
+        turned = layout_of([x.shape[a] for a in axes], [axes.index(i) for i in range(x.ndim)])
         low.alias(node.output, turned, low.need(x, plain(x.shape)))
 
 
@@ -75,7 +75,7 @@ def zeros(shape: Sequence[int]) -> list[int]:
 
 @rule(ops.Concat)
 def concat(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     y, axis = node.output, node.op.axis
     order = axis_order(y.shape)
     for x in node.inputs:
@@ -90,7 +90,7 @@ def concat(low: Lowering, group: Group) -> None:
 
 @rule(ops.Slice)
 def slice_(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, y = node.inputs[0], node.output
     order = axis_order(x.shape)
     low.need(x, layout_of(x.shape, order))
@@ -99,7 +99,7 @@ def slice_(low: Lowering, group: Group) -> None:
 
 @rule(ops.SliceGradient)
 def slice_gradient(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     dy, dx = node.inputs[0], node.output
     order = axis_order(dx.shape)
     low.need(dy, layout_of(dy.shape, order))
@@ -110,7 +110,7 @@ def slice_gradient(low: Lowering, group: Group) -> None:
 
 @rule(ops.Pad)
 def pad(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, y = node.inputs[0], node.output
     order = axis_order(y.shape)
     low.need(x, layout_of(x.shape, order))
@@ -121,7 +121,7 @@ def pad(low: Lowering, group: Group) -> None:
 
 @rule(ops.Expand)
 def expand(low: Lowering, group: Group) -> None:
-    node = group.anchor
+    node = group.node
     x, y = node.inputs[0], node.output
     aligned = (1,) * (y.ndim - x.ndim) + x.shape
     order = axis_order(y.shape)

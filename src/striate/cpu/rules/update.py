@@ -25,19 +25,19 @@ NORM_PARTS = 64
 @rule(ops.SgdUpdate, ops.SgdPlainUpdate, ops.AdamUpdate)
 def update(low: Lowering, group: Group) -> None:
     """Kept for the end, where all updates of a kind become one call."""
-    low.updates.append(group.anchor)
+    low.updates.append(group.node)
 
 
 @rule(ops.GradientNorm, ops.ClipScale)
 def clip(low: Lowering, group: Group) -> None:
     """Kept for the end too: the norm runs over the arena of gradients."""
-    low.clipping.append(group.anchor)
+    low.clipping.append(group.node)
 
 
 @rule(ops.Increment)
 def increment(low: Lowering, group: Group) -> None:
     """A count of runs: the host adds one, twice where a module was called twice."""
-    count = group.anchor.inputs[0]
+    count = group.node.inputs[0]
     while count.producer is not None and isinstance(count.producer.op, ops.Increment):
         count = count.producer.inputs[0]
     low.counters.append(count)
@@ -54,7 +54,7 @@ def finish_updates(low: Lowering) -> None:
         _optimize(low)
     handled = {v for n in low.updates for v in n.outputs}
     for old, new in low.graph.updates.items():
-        if new in handled or new.producer is not None and isinstance(new.producer.op, ops.Increment):
+        if new in handled or (new.producer is not None and isinstance(new.producer.op, ops.Increment)):
             continue
         low.need(old, plain(old.shape))
         form, home = low.homes[old]

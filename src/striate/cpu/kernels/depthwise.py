@@ -1,0 +1,126 @@
+"""Depthwise convolution, channels last: a window of its own for each channel, its input and its weight gradient.
+
+    y[n, p, q, c]  = chain( sum_{i,j} x[n, p*step_h + row_i, q*step_w + col_j, c] * w[i, j, c] )
+    dw[i, j, c]    = sum_{n,p,q} x[n, p*step_h + row_i, q*step_w + col_j, c] * dy[n, p, q, c]
+
+Taps, phases of the input gradient and borders are those of conv_direct.py, with groups = C = K.
+
+Layouts   x (N, H, W, C)   y dy (N, P, Q, C)   w (R, S, C)   dw (parts, R, S, C), both with C rounded up to lanes, zero past C
+Registers vectors run over channels. y: `pixels` sums, the weights of one window row, one pixel that serves all its taps.
+          dw: two sums for each tap of a window row, one dy vector for each of `pixels` columns
+Work      y: rows of outputs. dw: fixed parts of all rows of the batch; a part adds up row after row in its own dw, which stays
+          in the first cache, so that x and dy are read in the order in which they lie in memory
+
+Source: Zhang, Lo & Lu, High performance depthwise and pointwise convolutions on mobile devices, arXiv:2001.02504.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.conv_direct import ConvDirect
+from striate.cpu.kernels.loops import part_of
+from striate.cpu.kernels.winograd import channel_vectors, round_up
+from striate.kernel.language import Builder, IntLike, Num, Tensor
+
+
+def weight_shape(conv: ConvDirect) -> tuple[int, int, int]:
+    """(R, S, C rounded up to lanes)"""
+    return *conv.window, round_up(conv.C, conv.lanes)
+
+
+@dataclass(frozen=True)
+class Depthwise(ConvDirect):
+    """A direct convolution with one channel a group, groups = C = K; `lanes` and `pixels` are the register tile."""
+
+    def build(self, k: Builder) -> None:
+        N = k.int("N")
+        height, width = self.out_size if self.out_size != (0, 0) else (self.P, self.Q)
+        x, w = k.tensor("x", (N, self.H, self.W, self.C)), k.tensor("w", weight_shape(self))
+        finish = self.chain.bind(k, (N, height, width, self.K))
+        for task in k.share(N * self.P):
+            n, p = task // self.P, task % self.P
+            for q0, pixels, valid, repeat in self.column_tiles():
+                for step in k.range(repeat):
+                    for vector, count in channel_vectors(k, self.C, self.lanes):
+                        self.sums(k, x, w, finish, (n, p, q0 + step * pixels, vector * self.lanes), pixels, valid, count)
+
+    def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], place: Sequence[IntLike], pixels: int,
+             valid: Sequence[Sequence[int]], count: int | None) -> None:
+        """One vector of channels in a tile of columns."""
+        (n, p, q, c), rows, columns, lanes = place, self.rows, self.columns, self.lanes
+        cells = [k.cell(0.0, lanes) for _ in range(pixels)]
+        low, high = self.row_range(k, p)
+        for i in k.range(low, high):
+            row = Row(self, x, (n, p * rows.step + rows.first + i * rows.gap, q, c), count)
+            for j, served in enumerate(valid):
+                if served:
+                    weight = w.vec(i * rows.turn + rows.weight, j * columns.turn + columns.weight, c, lanes=lanes)
+                    for t in served:
+                        cells[t].fma(row.pixel(t, j), weight)
+        (step_h, step_w), (first_h, first_w) = self.out_step, self.out_first
+        for t, cell in enumerate(cells):
+            finish(cell.value, n, p * step_h + first_h, (q + t) * step_w + first_w, c, count=count)
+
+
+@dataclass(frozen=True)
+class DepthwiseWeights(Kernel):
+    """The weight gradient of a depthwise convolution, in fixed parts."""
+
+    conv: Depthwise
+    parts: int = 1
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("N", "x", "dy", "dw")
+
+    def build(self, k: Builder) -> None:
+        N, conv = k.int("N"), self.conv
+        x, dy = k.tensor("x", (N, conv.H, conv.W, conv.C)), k.tensor("dy", (N, conv.P, conv.Q, conv.C))
+        R, S, depth = weight_shape(conv)
+        dw = k.tensor("dw", (self.parts, R, S, depth))
+        for part in k.share(self.parts):
+            flat = dw.view((self.parts, R * S * depth))
+            for i in k.range(0, R * S * depth, conv.lanes):
+                flat.store(k.constant(0.0, conv.lanes), part, i)
+            for row in k.range(*part_of(part, self.parts, N * conv.P)):
+                n, p = row // conv.P, row % conv.P
+                low, high = conv.row_range(k, p)
+                for i in k.range(low, high):
+                    for vector, count in channel_vectors(k, conv.C, conv.lanes):
+                        self.add_row(k, x, dy, dw, (part, n, p, i, vector * conv.lanes), count)
+
+    def add_row(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, place: Sequence[IntLike], count: int | None) -> None:
+        """One row of outputs and one window row: dw[i, j] += sum over q of x * dy for a vector of channels."""
+        (part, n, p, i, c), conv, lanes = place, self.conv, self.conv.lanes
+        rows, columns = conv.rows, conv.columns
+        sums = [(k.cell(0.0, lanes), k.cell(0.0, lanes)) for _ in range(columns.count)]  # two, to hide the latency of the FMA
+        for q0, pixels, valid, repeat in conv.column_tiles():
+            for step in k.range(repeat):
+                q = q0 + step * pixels
+                row = Row(conv, x, (n, p * rows.step + rows.first + i * rows.gap, q, c), count)
+                gradients = [dy.vec(n, p, q + t, c, lanes=lanes, count=count) for t in range(pixels)]
+                for j, served in enumerate(valid):
+                    for t in served:
+                        sums[j][t % 2].fma(row.pixel(t, j), gradients[t])
+        for j, (even, odd) in enumerate(sums):
+            spot = part, i * rows.turn + rows.weight, j * columns.turn + columns.weight, c
+            dw.store(dw.vec(*spot, lanes=lanes) + (even.value + odd.value), *spot)
+
+
+class Row:
+    """Pixels of one row of x under a tile of columns: each is read once, when the first tap asks for it."""
+
+    def __init__(self, conv: ConvDirect, x: Tensor, place: Sequence[IntLike], count: int | None):
+        self.conv, self.x, self.place, self.count = conv, x, place, count
+        self.known: dict[int, Num] = {}
+
+    def pixel(self, t: int, j: int) -> Num:
+        """The pixel that tap j of column q + t reads."""
+        (n, h, q, c), columns = self.place, self.conv.columns
+        offset = t * columns.step + columns.first + j * columns.gap
+        if offset not in self.known:
+            self.known[offset] = self.x.vec(n, h, q * columns.step + offset, c, lanes=self.conv.lanes, count=self.count)
+        return self.known[offset]
