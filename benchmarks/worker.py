@@ -44,6 +44,7 @@ def torch_run(name: str, mode: str, threads: int, compiled: bool) -> Callable[[]
     import torch
 
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # as striate does
     net, (x, y) = NETWORKS[name][0](torch.nn), data(name)
     net.load_state_dict({k: torch.from_numpy(v) for k, v in weights(name).items()})
     net = net.to(memory_format=torch.channels_last)

@@ -48,6 +48,7 @@ def captchas(count: int, seed: int) -> data.CaptchaDataset:
 
 def train(count: int, epochs: int, file: Path) -> st.Trainer:
     """A network trained on `count` captchas, written to a file."""
+    print(f"drawing {count:,} captchas to learn from ...", flush=True)
     net = models.create("captcha", alphabet=ALPHABET, length=LENGTH, height=HEIGHT, width=WIDTH)
     batches = data.DataLoader(captchas(count, seed=1).materialise(cache=False), batch_size=64, shuffle=True, num_workers=1)
     optimizer = optim.AdamW(lr=4e-3)
@@ -122,6 +123,7 @@ def main() -> None:
     minutes = (time.perf_counter() - start) / 60
 
     some = chosen(readings)
+    print(f"\ncaptchas that it has never seen, the last ones the hardest of {len(readings):,}:\n")
     Console().print(table(some))
     result = f"{share:.1%} of {len(readings):,} unseen captchas read whole, {minutes:.1f} minutes from nothing"
     draw(some, f"{result}; the last row are the hardest", picture)

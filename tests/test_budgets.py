@@ -14,7 +14,6 @@ SOURCE = Path(__file__).parent.parent / "src" / "striate"
 FILES = {str(path.relative_to(SOURCE)): path.read_text(encoding="utf-8") for path in sorted(SOURCE.rglob("*.py"))}
 FILE_LINES, FUNCTION_LINES, KERNEL_LINES = 400, 40, 60
 LARGE_FILES = {
-    "graph.py": "Value, Node, Graph and trace are one idea; half of it is the arithmetic of Value, a line each",
     "nn/module.py": "Module, Parameter and state_dict share their state",
     "kernel/language.py": "the words of the language in one place, the builder's list of what each meaning must say among them",
 }

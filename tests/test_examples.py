@@ -1,5 +1,6 @@
-"""The examples run, each in a process of its own, as a reader would run them."""
+"""The examples run, each in a process of its own, as a reader would run them; and the pages say what is true."""
 
+import doctest
 import os
 import re
 import subprocess
@@ -7,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import striate as st
+from striate import nn
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
@@ -44,3 +48,21 @@ def test_the_readme_shows_an_error_as_it_is(tmp_path):
     (tmp_path / "net.py").write_text("\n".join(lines))
     error = run("net.py", folder=tmp_path).stderr.strip().splitlines()[-1]
     assert error.removeprefix("striate.errors.ShapeError: ") in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_architecture_page_is_true():
+    net = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(1176, 10))
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").replace("```", "")
+    shown = doctest.DocTestParser().get_doctest(text, {"st": st, "net": net}, "architecture.md", None, 0)
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(shown)
+    assert result.attempted > 0 and result.failed == 0
+
+
+PAGES = ["README.md", "CHANGELOG.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    path = ROOT / page
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []

@@ -70,7 +70,7 @@ def makers() -> dict[str, list[str]]:
                     found.setdefault(kind, []).append(name)
             else:
                 helpers[name] = called(node)
-    for file in ("nn/functional.py", "nn/norm.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
+    for file in ("nn/functional.py", "nn/norm.py", "value.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
         for name, node in definitions(ast.parse((package / file).read_text(encoding="utf-8"))):
             for kind in sorted(set().union(*(helpers.get(c, {c}) for c in called(node, "ops") | called(node)))):
                 found.setdefault(kind, []).insert(0, name)

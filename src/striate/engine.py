@@ -136,7 +136,6 @@ def vjp(net: Module, *inputs: Any) -> tuple[Any, Callable[..., Any]]:
     program.begin(space, [*arrays, *seeds], key)
     program.execute(space, 0, program.split)
     outputs = [program.result(space, i) for i in range(count)]
-    program.end()
 
     y = structure(outputs)
 
@@ -268,7 +267,6 @@ class Step:
         space = program.workspace()
         program.begin(space, arrays, random.run_key())
         program.execute(space)
-        program.end()
         value = program.result(space, 0).item()
         program.release(space)
         self._last = lambda: structure([program.result(space, i) for i in range(1, len(program.results))])

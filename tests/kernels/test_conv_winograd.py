@@ -9,7 +9,8 @@ from tests.kernels.harness import GUARD, MACHINES, compiled, floats, guarded, la
 from striate import ops
 from striate.cpu.kernels.conv_winograd import ConvWinograd, WinogradFilter, winograd_for, winograd_pays
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.winograd import FAR, NEAR, SCALE, Transform, collect, evaluate, separate
+from striate.cpu.kernels.winograd import FAR, NEAR, SCALE, collect, evaluate, separate
+from striate.cpu.kernels.winograd_tiles import Axis, Transform
 from striate.kernel.interpret import Interpret
 from striate.kernel.language import narrow
 from striate.window import windows
@@ -26,6 +27,7 @@ CASES = [  # N, C, H, W, K, pads
     (1, 16, 17, 1, 32, SAME),
     (2, 4, 16, 15, 3, ((0, 2), (2, 1))),
     (1, 33, 11, 12, 36, SAME),
+    (3, 6, 14, 15, 20, SAME),
 ]
 BOTH = [(case, meaning) for case in CASES for meaning in MACHINES if meaning != "interpreter" or np.prod(case[:5]) < 6000]
 each = pytest.mark.parametrize(("case", "meaning"), BOTH, ids=str)
@@ -173,6 +175,14 @@ def test_borders_are_known_when_the_kernel_is_written():
     tiles = ConvWinograd(16, 28, 28, 16, SAME).tiles
     kinds = Transform(28, 28, 16, (1, 1), separate, 6, tiles, 16).row_kinds()
     assert kinds == [(0, 1, (1, 2, 3, 4, 5)), (1, 6, (0, 1, 2, 3, 4, 5)), (6, 7, (0, 1, 2, 3, 4))]
+
+
+@pytest.mark.parametrize("n", range(1, 40))
+def test_tiles_cover_an_axis_once(n):
+    axis = Axis(n)
+    covered = [start + i for start, size in zip(axis.starts, axis.sizes, strict=True) for i in range(size)]
+    assert covered == list(range(n)) and axis.sizes == sorted(axis.sizes, reverse=True)
+    assert axis.full == axis.sizes.count(4) and axis.count == -(-n // 4)
 
 
 def test_it_pays_where_products_are_many():

@@ -126,7 +126,7 @@ def _note_stored(graph: Graph, groups: list[Group], maker: dict[Value, int]) -> 
 
 
 def simplify(graph: Graph) -> Graph:
-    """Rewrites: what is composed of other operators, so that it joins their kernels."""
+    """Rewrites: what is composed of other operators, so that it joins their kernels; and what follows from parameters first."""
     nodes, graph.nodes = graph.nodes, []
     renamed: dict[Value, Value] = {}
     for node in nodes:
@@ -138,6 +138,11 @@ def simplify(graph: Graph) -> Graph:
             graph.nodes.append(node)
     graph.outputs = [renamed.get(v, v) for v in graph.outputs]
     graph.updates = {old: renamed.get(new, new) for old, new in graph.updates.items()}
+    varying = {*graph.inputs, graph.random}
+    for node in graph.nodes:
+        if varying.intersection(node.inputs):
+            varying.update(node.outputs)
+    graph.nodes.sort(key=lambda node: node.output in varying)  # so that it is ready for every chain
     return graph
 
 

@@ -183,7 +183,7 @@ class Program:
             self.idle.append(space)
 
     def begin(self, space: Workspace, inputs: Sequence[np.ndarray], random: tuple[int, int]) -> None:
-        """Bind a workspace to inputs, and bring parameters up to date."""
+        """Bind a workspace to inputs, bring parameters up to date, and note which of them the run will change."""
         space.inputs = [_as_input(x, v) for x, v in zip(inputs, self.graph.inputs, strict=True)]
         space.random[:] = random
         known = {"arena": space.arena, "prepared": self.prepared, "constant": self.constants, "random": space.random}
@@ -198,18 +198,15 @@ class Program:
                 count = len(self.prologue)
                 threads.team(self.threads).execute(self.kernels[:count], space.tables[:count])
                 self.prepared_for = changes
+            if self.graph.updates:
+                self.store.mark()
+        for holder in self.counters:
+            holder.put(holder._data + 1)
 
     def execute(self, space: Workspace, first: int = 0, last: int | None = None) -> None:
         """Run calls first..last (all of them by default)."""
         start, stop = len(self.prologue) + first, len(self.prologue) + (len(self.calls) if last is None else last)
         threads.team(self.threads).execute(self.kernels[start:stop], space.tables[start:stop])
-
-    def end(self) -> None:
-        """Note what the run has changed."""
-        if self.graph.updates:
-            self.store.mark()
-        for holder in self.counters:
-            holder.put(holder._data + 1)
 
     def result(self, space: Workspace, index: int) -> np.ndarray:
         """A copy of an output."""
@@ -228,7 +225,6 @@ class Program:
         try:
             self.begin(space, inputs, random)
             self.execute(space)
-            self.end()
             return [self.result(space, i) for i in range(len(self.results))]
         finally:
             self.release(space)

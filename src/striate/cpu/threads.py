@@ -1,15 +1,18 @@
 """Threads that run a program together: every thread runs the same calls, a barrier stands between two.
 
     run(state, thread)      all calls of the job, each followed by a barrier of all threads
-    post(state)             announce a job; returns how many threads sleep and must be woken
-    serve(state, thread)    a worker: spins for jobs, runs them, and returns to sleep when none came for a while
+    launch(state)           announce a job, wake the workers that sleep, and run it
+    serve(state, thread)    a worker: spins for jobs, runs them, and sleeps when none came for a while
 
-A worker that goes to sleep counts itself first and then looks once more for a job; `post` announces first and then takes
-the count. So a job is seen or its worker is woken; at worst both, and then it wakes once for nothing.
+A worker that goes to sleep raises its flag first and then looks once more for a job; `launch` announces the job first and
+then takes the flags. Who lowers a flag is one of the two: the worker, and it does not sleep, or `launch`, and it opens the
+lock before which the worker sleeps. So no job is missed.
 
 Between two calls nobody leaves native code: a barrier is one atomic addition and a short spin, which gives the core away
-after a while, so that more threads than cores still go on. After a job a worker spins for about a tenth of a millisecond
-and then parks in a Python semaphore. Denormal numbers are flushed to zero inside and the caller's mode is restored.
+after a while, so that more threads than cores still go on. After a job a worker spins for about a tenth of a millisecond and
+then sleeps, in a lock of Python's that needs no interpreter. A launch is one call of native code, so an interrupt from the
+keyboard comes before it or after it, never while workers wait for the caller. Denormal numbers are flushed to zero inside
+and the caller's mode is restored.
 
 Source: Mellor-Crummey & Scott, Algorithms for scalable synchronization, ACM TOCS 9(1), 1991 (sense-reversing barrier).
 """
@@ -31,7 +34,9 @@ from striate.kernel.machine import Machine, host
 
 # slots of the shared state, in 64-bit words; words that different threads write stand in different cache lines
 GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD = 0, 1, 2, 3, 4, 5
-ARRIVED, ROUND, SLEEPING = 16, 32, 48
+ARRIVED, ROUND, ACQUIRE, RELEASE, WORKERS = 16, 32, 6, 7, 48
+STRIDE = 8
+"""Words from one worker to the next; each has a flag, raised while it sleeps, and the lock before which it does."""
 SPINS_BEFORE_YIELD, SPINS_BEFORE_SLEEP = 4000, 4000
 MOST = 1024
 """Threads that may be asked for."""
@@ -95,20 +100,51 @@ end:
   ret void
 }
 
-define i64 @post(ptr %%state) nounwind {
+define void @launch(ptr %%state) nounwind {
+entry:
+  %%threads.at = getelementptr i64, ptr %%state, i64 %(THREADS)d
+  %%threads = load i64, ptr %%threads.at
+  %%release.at = getelementptr i64, ptr %%state, i64 %(RELEASE)d
+  %%release = load ptr, ptr %%release.at
   %%old = atomicrmw add ptr %%state, i64 1 seq_cst
-  %%sleeping.at = getelementptr i64, ptr %%state, i64 %(SLEEPING)d
-  %%sleeping = atomicrmw xchg ptr %%sleeping.at, i64 0 seq_cst
-  ret i64 %%sleeping
+  br label %%check
+check:
+  %%i = phi i64 [ 1, %%entry ], [ %%next, %%onward ]
+  %%more = icmp slt i64 %%i, %%threads
+  br i1 %%more, label %%look, label %%go
+look:
+  %%slot = mul i64 %%i, %(STRIDE)d
+  %%place = add i64 %%slot, %(WORKERS)d
+  %%flag.at = getelementptr i64, ptr %%state, i64 %%place
+  %%flag = atomicrmw xchg ptr %%flag.at, i64 0 seq_cst
+  %%sleeps = icmp ne i64 %%flag, 0
+  br i1 %%sleeps, label %%wake, label %%onward
+wake:
+  %%lock.at = getelementptr i64, ptr %%flag.at, i64 1
+  %%lock = load ptr, ptr %%lock.at
+  call void %%release(ptr %%lock)
+  br label %%onward
+onward:
+  %%next = add i64 %%i, 1
+  br label %%check
+go:
+  call void @run(ptr %%state, i64 0)
+  ret void
 }
 
-define i64 @serve(ptr %%state, i64 %%thread, i64 %%known) nounwind {
+define void @serve(ptr %%state, i64 %%thread) nounwind {
 entry:
-  %%sleeping.at = getelementptr i64, ptr %%state, i64 %(SLEEPING)d
+  %%acquire.at = getelementptr i64, ptr %%state, i64 %(ACQUIRE)d
+  %%acquire = load ptr, ptr %%acquire.at
+  %%slot = mul i64 %%thread, %(STRIDE)d
+  %%place = add i64 %%slot, %(WORKERS)d
+  %%flag.at = getelementptr i64, ptr %%state, i64 %%place
+  %%lock.at = getelementptr i64, ptr %%flag.at, i64 1
+  %%lock = load ptr, ptr %%lock.at
   br label %%look
 look:
-  %%seen = phi i64 [ %%known, %%entry ], [ %%seen, %%wait ], [ %%now, %%work ], [ %%seen, %%back ]
-  %%spins = phi i64 [ 0, %%entry ], [ %%more, %%wait ], [ 0, %%work ], [ 0, %%back ]
+  %%seen = phi i64 [ 0, %%entry ], [ %%seen, %%wait ], [ %%now, %%work ], [ %%seen, %%lower ], [ %%seen, %%sleep ]
+  %%spins = phi i64 [ 0, %%entry ], [ %%more, %%wait ], [ 0, %%work ], [ 0, %%lower ], [ 0, %%sleep ]
   %%now = load atomic i64, ptr %%state acquire, align 8
   %%same = icmp eq i64 %%now, %%seen
   br i1 %%same, label %%patience, label %%work
@@ -117,20 +153,23 @@ work:
   br label %%look
 patience:
   %%long = icmp ugt i64 %%spins, %(SPINS_BEFORE_SLEEP)d
-  br i1 %%long, label %%sleep, label %%wait
+  br i1 %%long, label %%raise, label %%wait
 wait:
   %%more = add i64 %%spins, 1
   %(pause)s
   br label %%look
-sleep:
-  %%a = atomicrmw add ptr %%sleeping.at, i64 1 seq_cst
+raise:
+  store atomic i64 1, ptr %%flag.at seq_cst, align 8
   %%check = load atomic i64, ptr %%state seq_cst, align 8
   %%still = icmp eq i64 %%check, %%seen
-  br i1 %%still, label %%out, label %%back
-back:
+  br i1 %%still, label %%sleep, label %%lower
+lower:
+  %%mine = atomicrmw xchg ptr %%flag.at, i64 0 seq_cst
+  %%kept = icmp ne i64 %%mine, 0
+  br i1 %%kept, label %%look, label %%sleep
+sleep:
+  %%ignored = call i32 %%acquire(ptr %%lock, i32 1)
   br label %%look
-out:
-  ret i64 %%seen
 }
 """
 
@@ -161,14 +200,14 @@ declare void @llvm.aarch64.set.fpcr(i64)""",
 
 
 def runtime_source(machine: Machine) -> str:
-    """The LLVM IR of run, post and serve for a machine."""
+    """The LLVM IR of run, launch and serve for a machine."""
     numbers = {name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)}
     return f'target triple = "{machine.triple}"\n' + IR % ((X86 if machine.x86 else ARM) | numbers)
 
 
 @cache
-def _native() -> tuple[Any, Any, Any, Any]:
-    """(run, post, serve) as ctypes functions, and the engine that keeps them alive."""
+def _native() -> tuple[Any, Any, Any]:
+    """(launch, serve) as ctypes functions, and the engine that keeps them alive."""
     import llvmlite.binding as llvm
 
     from striate.cpu.cache import library
@@ -179,17 +218,29 @@ def _native() -> tuple[Any, Any, Any, Any]:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     word, pointer = ctypes.c_int64, ctypes.c_void_p
-    run = ctypes.CFUNCTYPE(None, pointer, word)(engine.get_function_address("run"))
-    post = ctypes.CFUNCTYPE(word, pointer)(engine.get_function_address("post"))
-    serve = ctypes.CFUNCTYPE(word, pointer, word, word)(engine.get_function_address("serve"))
-    return run, post, serve, engine
+    launch = ctypes.CFUNCTYPE(None, pointer)(engine.get_function_address("launch"))
+    serve = ctypes.CFUNCTYPE(None, pointer, word)(engine.get_function_address("serve"))
+    return launch, serve, engine
 
 
 def _yield_address() -> int:
     """The system's call that gives the rest of a time slice away."""
     if sys.platform == "win32":
-        return ctypes.cast(ctypes.windll.kernel32.SwitchToThread, ctypes.c_void_p).value or 0
-    return ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
+        return _address(ctypes.windll.kernel32.SwitchToThread)
+    return _address(ctypes.CDLL(None).sched_yield)
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _closed_lock() -> int:
+    """A lock of Python's, as C sees it: `acquire` waits until another thread releases it."""
+    api = ctypes.pythonapi
+    api.PyThread_allocate_lock.restype = ctypes.c_void_p
+    lock = api.PyThread_allocate_lock()
+    api.PyThread_acquire_lock(ctypes.c_void_p(lock), 1)
+    return lock
 
 
 class Team:
@@ -197,22 +248,17 @@ class Team:
 
     def __init__(self, size: int):
         self.size = size
-        self.run, self.post, self.serve, _ = _native()
-        self.words = np.zeros(128, np.int64)
-        shift = (-self.words.ctypes.data % 64) // 8
-        self.state = self.words[shift: shift + 64]
+        self.launch, self.serve, _ = _native()
+        self.words = np.zeros(WORKERS + STRIDE * (size + 1), np.int64)
+        self.state = self.words[-self.words.ctypes.data % 64 // 8:]
         self.address = self.state.ctypes.data
         self.state[YIELD], self.state[THREADS] = _yield_address(), size
+        self.state[ACQUIRE] = _address(ctypes.pythonapi.PyThread_acquire_lock)
+        self.state[RELEASE] = _address(ctypes.pythonapi.PyThread_release_lock)
         self.lock = threading.Lock()
-        self.wake = threading.Semaphore(0)
         for thread in range(1, size):
-            threading.Thread(target=self._work, args=(thread,), name=f"striate-{thread}", daemon=True).start()
-
-    def _work(self, thread: int) -> None:
-        known = 0
-        while True:
-            known = self.serve(self.address, thread, known)
-            self.wake.acquire()
+            self.state[WORKERS + STRIDE * thread + 1] = _closed_lock()
+            threading.Thread(target=self.serve, args=(self.address, thread), name=f"striate-{thread}", daemon=True).start()
 
     def execute(self, kernels: np.ndarray, tables: np.ndarray) -> None:
         """Run calls: addresses of kernels and of their arguments. Returns when all threads are done."""
@@ -220,11 +266,7 @@ class Team:
             return
         with self.lock:
             self.state[KERNELS], self.state[TABLES], self.state[COUNT] = kernels.ctypes.data, tables.ctypes.data, len(kernels)
-            if self.size > 1:
-                sleeping = self.post(self.address)
-                if sleeping:
-                    self.wake.release(sleeping)
-            self.run(self.address, 0)
+            self.launch(self.address)
 
 
 _size = 0

@@ -1,6 +1,7 @@
 """Winograd convolution F(4x4, 3x3), channels last: 3x3 windows at stride 1, and their input gradient.
 
-    y[n, 4i + p, 4j + q, k] = chain( (A' [ sum_c u[e, c, k] * v[e, tile, c] ] A)[p, q] )     e: six by six points
+    y[n, p0 + p, q0 + q, k] = chain( (A' [ sum_c u[e, c, k] * v[e, tile, c] ] A)[p, q] )     e: six by six points
+                                                                                           (p0, q0): of the tile
 
 The input gradient is the same convolution of dy with the filter turned by 180 degrees, C and K exchanged, and pads 2 - pads.
 
@@ -10,7 +11,7 @@ Work      a block of tiles is brought to the points once by each thread that wor
 Scratch   strip, v, m and the half-way result of one tile: a thread's own, so it stays in the second-level cache
 Registers `pixels` x `vectors` sums + `vectors` weights + 1 broadcast pixel
 
-The transforms and their source stand in winograd.py.
+The transforms and their source stand in winograd.py, how tiles lie in winograd_tiles.py.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ from striate.cpu.kernels.winograd import (
     TAPS,
     TILE,
     Shape,
-    Tiles,
-    Transform,
     channel_vectors,
     collect,
     evaluate,
@@ -40,6 +39,7 @@ from striate.cpu.kernels.winograd import (
     scaled,
     separate,
 )
+from striate.cpu.kernels.winograd_tiles import Axis, Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
 from striate.window import Window
@@ -131,7 +131,7 @@ class ConvWinograd(Kernel):
     run: tiles of a unit; units: units of a block; pixels, vectors: the register tile.
 
     >>> conv = ConvWinograd(64, 28, 28, 64, ((1, 1), (1, 1)))
-    >>> conv.out, conv.tiles.rows, conv.slots
+    >>> conv.out, conv.tiles.height.count, conv.slots
     ((28, 28), 7, 28)
     """
 
@@ -204,35 +204,36 @@ class ConvWinograd(Kernel):
         for block in k.range(begin // groups, (end + (groups - 1)) // groups):
             first = block * self.units
             units = k.min(first * -1 + total, self.units)
-            for i in k.range(units):
-                self.into.build(k, x, own["strip"], own["v"], first + i, self.tiles.before(first + i) - self.tiles.before(first))
+            tiles = Block(k, self.tiles, first, units)
+            for unit in k.range(first, first + units):
+                self.into.build(k, x, own["strip"], own["v"], tiles, unit)
             low, high = k.max(block * -groups + begin, 0), k.min(block * -groups + end, groups)
             for group in k.range(low, k.min(high, whole)):
-                self.group(k, u, own, finish, first, units, group * self.vectors, self.vectors)
+                self.group(k, u, own, finish, tiles, units, group * self.vectors, self.vectors)
             if rest:
                 for _ in k.when(k.int_compare("gt", high, whole)):
-                    self.group(k, u, own, finish, first, units, whole * self.vectors, rest)
+                    self.group(k, u, own, finish, tiles, units, whole * self.vectors, rest)
 
-    def group(self, k: Builder, u: Tensor, own: Scratch, finish: Finish, first: IntLike, units: IntLike, kb: IntLike,
+    def group(self, k: Builder, u: Tensor, own: Scratch, finish: Finish, tiles: Block, units: IntLike, kb: IntLike,
               vectors: int) -> None:
-        """Output vectors kb..kb+vectors-1 of the units from `first` on: the products, then the way back."""
-        start = self.tiles.before(first)
+        """Output vectors kb..kb+vectors-1 of a block: the products, then the way back."""
         for a in k.range(SIDE):
             for b in k.range(SIDE):
-                self.products(k, u, own, a, b, self.tiles.before(first + units) - start, kb, vectors)
-        for unit in k.range(first, first + units):
+                self.products(k, u, own, a, b, tiles.range(a, b), kb, vectors)
+        for unit in k.range(tiles.first, tiles.first + units):
             n, row, tile = self.tiles.place(unit)
-            for j in k.range(self.tiles.in_run(k, tile)):
+            slots = tiles.slots(unit)
+            for t in k.range(self.tiles.in_run(k, tile)):
                 for vector, count in channel_vectors(k, self.K, self.lanes, kb, kb + vectors):
-                    self.back(k, own, self.tiles.before(unit) - start + j, vector - kb)
-                    self.write(k, own, finish, (n, row, tile + j, vector * self.lanes), count)
+                    self.back(k, own, tiles.slot(slots, t), vector - kb)
+                    self.write(k, own, finish, (n, row, tile + t, vector * self.lanes), count)
 
-    def products(self, k: Builder, u: Tensor, own: Scratch, a: IntLike, b: IntLike, slots: IntLike, kb: IntLike,
+    def products(self, k: Builder, u: Tensor, own: Scratch, a: IntLike, b: IntLike, slots: tuple[IntLike, IntLike], kb: IntLike,
                  vectors: int) -> None:
         """m = v u at one point: `pixels` tiles at a time, then what is left by four, two and one."""
-        begin: IntLike = 0
+        begin, last = slots
         for rows in (self.pixels, *(n for n in (4, 2, 1) if n < self.pixels)):
-            end = begin + (slots - begin) // rows * rows
+            end = begin + (last - begin) // rows * rows
             for i in k.range(begin, end, rows):
                 self.product(k, u, own, a, b, i, rows, kb, vectors)
             if self.pixels % rows == 0 and self.tiles.divide(rows):
@@ -262,32 +263,42 @@ class ConvWinograd(Kernel):
 
     def write(self, k: Builder, own: Scratch, finish: Finish, place: tuple[IntLike, ...], count: int | None) -> None:
         """A' half, column by column, as far as there are outputs."""
-        (n, row, tile, c), (P, Q) = place, self.out
-        always = P % TILE if P < TILE else P % TILE or TILE
-        for j in k.range(k.min(tile * -TILE + Q, TILE)):
+        (n, row, tile, c), rows, columns = place, self.tiles.height, self.tiles.width
+        p0, q0 = rows.start(k, row), columns.start(k, tile)
+        for j in k.range(columns.size(k, tile)):
             column = collect(k, [own["half"].vec(j, a, 0, lanes=self.lanes) for a in range(SIDE)], TILE)
-            for p in range(always):
-                finish(column[p], n, row * TILE + p, tile * TILE + j, c, count=count)
-            if always < TILE < P:
-                for _ in k.when(k.int_compare("lt", row, self.tiles.rows - 1)):
-                    for p in range(always, TILE):
-                        finish(column[p], n, row * TILE + p, tile * TILE + j, c, count=count)
+            for p in range(TILE):
+                enough = rows.at_least(p + 1)
+                for _ in [0] if enough == rows.count else k.when(k.int_compare("lt", row, enough)) if enough else []:
+                    finish(column[p], n, p0 + p, q0 + j, c, count=count)
 
 
 def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, chain: Chain = PLAIN) -> ConvWinograd:
     """The choices for a machine, as measured. Where u is far too large for the caches, twice the block halves its reads."""
-    columns = Tiles(*out_size(H, W, pads), 1).columns
-    run = -(-columns // -(-columns // WIDEST_RUN))
+    tiles = run_of(*out_size(H, W, pads))
     return ConvWinograd(
         C, H, W, K, pads,
         lanes=narrow(K, machine.lanes),
         in_lanes=narrow(C, machine.lanes),
-        run=run,
-        units=-(-(2 * BLOCK if C * K >= HEAVY else BLOCK) // run),
-        pixels=6 if machine.registers < 32 else 7 if columns % 7 == 0 else 8,
+        run=tiles.run,
+        units=units_of(tiles, 2 * BLOCK if C * K >= HEAVY else BLOCK),
+        pixels=6 if machine.registers < 32 else 7 if tiles.divide(7) else 8,
         vectors=2 if K > machine.lanes else 1,
         chain=chain,
     )
+
+
+def run_of(P: int, Q: int) -> Tiles:
+    """Tiles whose units are whole rows, or equal parts of a row that is too long."""
+    columns = Axis(Q).count
+    return Tiles(P, Q, -(-columns // -(-columns // WIDEST_RUN)))
+
+
+def units_of(tiles: Tiles, block: int) -> int:
+    """Units of a block of so many tiles or a few more: whole images where they are small, so that blocks are alike."""
+    units = -(-block // tiles.run)
+    image = tiles.units(1)
+    return round_up(units, image) if isinstance(image, int) and image < units else units
 
 
 def winograd_pays(C: int, K: int, P: int, Q: int, batch: int | None = None) -> bool:
@@ -307,9 +318,9 @@ def winograd_cost(C: int, K: int, P: int, Q: int, batch: int | None = None) -> f
     Measured: the products run at 0.92 of the peak, a tile takes 240 cycles for each vector of inputs and 350 for each of
     outputs, and u, where it is made anew, 16 for each vector, which is the speed of memory.
     """
-    c, k = -(-C // 16), -(-K // 16)
-    tile = POINTS * C * k / 0.92 + 240 * c + 350 * k
-    return -(-P // TILE) * -(-Q // TILE) * tile + (POINTS * C * k * 16 / batch if batch else 0)
+    c, k, tiles = -(-C // 16), -(-K // 16), run_of(P, Q)
+    transforms = tiles.height.count * tiles.width.count * (240 * c + 350 * k)
+    return tiles.height.points * tiles.width.points * C * k / 0.92 + transforms + (POINTS * C * k * 16 / batch if batch else 0)
 
 
 def direct_cost(C: int, K: int, P: int, Q: int) -> float:

@@ -1,4 +1,4 @@
-"""Winograd's F(4x4, 3x3): the transforms, and how tiles lie on an image.
+"""Winograd's F(4x4, 3x3): the transforms, and the memory of what they make.
 
 A tile of 4 outputs y = w * d (3 taps over 6 pixels) is a product of polynomials, taken at six points (Toom and Cook):
 
@@ -19,9 +19,7 @@ al., Error analysis and improving the accuracy of Winograd convolution for deep 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 
 from striate.kernel.language import Builder, IntLike, Num, Tensor, row_major
 
@@ -120,132 +118,3 @@ def channel_vectors(k: Builder, channels: int, lanes: int, first: IntLike = 0, l
     if rest and (not isinstance(end, int) or end > whole):
         for _ in [0] if isinstance(end, int) else k.when(end > whole):
             yield whole, rest
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """4x4 tiles on outputs (P, Q). A unit of work is a run of up to `run` neighbours in a row of tiles.
-
-    >>> tiles = Tiles(14, 14, run=4)
-    >>> tiles.rows, tiles.segments, tiles.units(2)
-    (4, 1, 8)
-    """
-
-    P: int
-    Q: int
-    run: int
-
-    @property
-    def rows(self) -> int:
-        return -(-self.P // TILE)
-
-    @property
-    def columns(self) -> int:
-        return -(-self.Q // TILE)
-
-    @property
-    def segments(self) -> int:
-        return -(-self.columns // self.run)
-
-    def units(self, N: IntLike) -> IntLike:
-        return N * (self.rows * self.segments)
-
-    def place(self, unit: IntLike) -> tuple[IntLike, IntLike, IntLike]:
-        """(image, row of tiles, first tile) of a unit."""
-        row = unit // self.segments
-        return row // self.rows, row % self.rows, (unit % self.segments) * self.run
-
-    def before(self, unit: IntLike) -> IntLike:
-        """Tiles in all units before this one."""
-        return unit // self.segments * self.columns + unit % self.segments * self.run
-
-    def in_run(self, k: Builder, first: IntLike) -> IntLike:
-        """Tiles of the unit that begins at tile `first`: fewer at the end of a row."""
-        return k.min(self.run, first * -1 + self.columns) if self.columns % self.run else self.run
-
-    def divide(self, count: int) -> bool:
-        """Whether the tiles of every unit are a multiple of `count`."""
-        return self.run % count == 0 and self.columns % count == 0
-
-
-@dataclass(frozen=True)
-class Transform:
-    """Brings the tiles of an image (N, H, W, channels) to the six by six points.
-
-    A tile is `side` pixels wide, every fourth begins `low` pixels before 4 * tile, and `matrix` takes it to the points:
-    `separate` for pixels under a window (side 6), `evaluate` for gradients of outputs (side 4). First the columns of a whole
-    unit, whose pixels neighbours share, into `strip`, then the rows of each tile. What lies outside of the image is zero:
-    which rows that are is known when the kernel is written, so a border costs less than the inside.
-    """
-
-    H: int
-    W: int
-    channels: int
-    low: tuple[int, int]
-    matrix: Callable[[Builder, Sequence[Num]], list[Num]]
-    side: int
-    tiles: Tiles
-    lanes: int
-
-    @property
-    def width(self) -> int:
-        """Columns of the strip."""
-        return TILE * (self.tiles.run - 1) + self.side
-
-    def strip(self, depth: int) -> Shape:
-        """(shape, strides) of the strip for that many channels."""
-        point = self.width * depth + LINE
-        return (SIDE, self.width, depth), (point, depth, 1)
-
-    def build(self, k: Builder, image: Tensor, strip: Tensor, points: Tensor, unit: IntLike, slot: IntLike,
-              first: IntLike = 0, last: IntLike | None = None) -> None:
-        """One unit, channel vectors first..last-1: points[e, slot + tile, channel - first channel]."""
-        n, row, tile = self.tiles.place(unit)
-        self.columns(k, image, strip, n, row, tile, first, last)
-        end = -(-self.channels // self.lanes) if last is None else last
-        for i in k.range(self.tiles.in_run(k, tile)):
-            for a in k.range(SIDE):
-                for vector in k.range(end - first):
-                    c = vector * self.lanes
-                    pixels = [strip.vec(a, i * TILE + s, c, lanes=self.lanes) for s in range(self.side)]
-                    for b, value in enumerate(self.matrix(k, pixels)):
-                        points.store(value, a * SIDE + b, slot + i, c)
-
-    def columns(self, k: Builder, image: Tensor, strip: Tensor, n: IntLike, row: IntLike, tile: IntLike, first: IntLike,
-                last: IntLike | None) -> None:
-        """strip[a, column] = sum over r of matrix[a, r] * image[n, 4*row + r - top, 4*tile + column - left]."""
-        top, left = self.low
-        start = tile * -TILE + left
-        begin, end = k.max(start, 0), k.min(start + self.W, self.width)
-        self.clear(k, strip, 0, begin, first, last)
-        self.clear(k, strip, end, self.width, first, last)
-        for low, high, inside in self.row_kinds():
-            whole = high - low == self.tiles.rows
-            for _ in [0] if whole else k.when(k.int_compare("ge", row, low) & k.int_compare("lt", row, high)):
-                for column in k.range(begin, end):
-                    for vector, count in channel_vectors(k, self.channels, self.lanes, first, last):
-                        zero = k.constant(0.0, self.lanes)
-                        pixels = [zero] * self.side
-                        for r in inside:
-                            pixels[r] = image.vec(n, row * TILE + (r - top), column - start, vector * self.lanes,
-                                                  lanes=self.lanes, count=count)
-                        for a, value in enumerate(self.matrix(k, pixels)):
-                            strip.store(value, a, column, (vector - first) * self.lanes)
-
-    def clear(self, k: Builder, strip: Tensor, begin: IntLike, end: IntLike, first: IntLike, last: IntLike | None) -> None:
-        stop = -(-self.channels // self.lanes) if last is None else last
-        for column in k.range(begin, end):
-            for vector in k.range(stop - first):
-                for a in range(SIDE):
-                    strip.store(k.constant(0.0, self.lanes), a, column, vector * self.lanes)
-
-    def row_kinds(self) -> list[tuple[int, int, tuple[int, ...]]]:
-        """(first row of tiles, last + 1, pixel rows inside the image), neighbours alike taken together."""
-        firsts = [TILE * row - self.low[0] for row in range(self.tiles.rows)]
-        inside = [tuple(r for r in range(self.side) if 0 <= first + r < self.H) for first in firsts]
-        kinds, at = [], 0
-        for rows, alike in groupby(inside):
-            count = len(list(alike))
-            kinds.append((at, at + count, rows))
-            at += count
-        return kinds

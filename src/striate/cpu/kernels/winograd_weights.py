@@ -11,7 +11,7 @@ Work      a task is a part of the tiles, a group of input and a group of output 
 Scratch   the strip, v, d and the sums of a group: a thread's own
 Registers `rows` input channels x `vectors` output vectors of sums
 
-The transforms and their source stand in winograd.py.
+The transforms and their source stand in winograd.py, how tiles lie in winograd_tiles.py.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.conv_winograd import BLOCK, WIDEST_RUN, Pads, Scratch, direct_cost, out_size
+from striate.cpu.kernels.conv_winograd import BLOCK, Pads, Scratch, direct_cost, out_size, run_of, units_of
 from striate.cpu.kernels.winograd import (
     POINTS,
     SIDE,
     TAPS,
     TILE,
     Shape,
-    Tiles,
-    Transform,
     collect,
     evaluate,
     floats,
@@ -37,6 +35,7 @@ from striate.cpu.kernels.winograd import (
     scaled,
     separate,
 )
+from striate.cpu.kernels.winograd_tiles import Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
 
@@ -116,12 +115,11 @@ class WinogradWeights(Kernel):
             self.clear(k, own)
             for first in k.range(begin, end, self.units):
                 last = k.min(first + self.units, end)
-                start = self.tiles.before(first)
+                tiles = Block(k, self.tiles, first, last - first)
                 for unit in k.range(first, last):
-                    slot = self.tiles.before(unit) - start
-                    self.pixels.build(k, x, pixels, own["v"], unit, slot, c0, c1)
-                    self.gradients.build(k, dy, gradients, own["d"], unit, slot, k0, k1)
-                self.products(k, own, self.tiles.before(last) - start, (c1 - c0) * self.in_lanes, k1 - k0)
+                    self.pixels.build(k, x, pixels, own["v"], tiles, unit, c0, c1)
+                    self.gradients.build(k, dy, gradients, own["d"], tiles, unit, k0, k1)
+                self.products(k, own, tiles, (c1 - c0) * self.in_lanes, k1 - k0)
             for kb in k.range(k1 - k0):
                 for c in k.range(k.min(c0 * -self.in_lanes + self.C, self.c_group * self.in_lanes)):
                     self.write(k, own, dw, (part, k0 + kb), c0 * self.in_lanes, kb, c)
@@ -132,10 +130,11 @@ class WinogradWeights(Kernel):
         for i in k.range(flat.shape[0]):
             flat.store(k.constant(0.0, self.lanes), i, 0)
 
-    def products(self, k: Builder, own: Scratch, slots: IntLike, channels: IntLike, blocks: IntLike) -> None:
+    def products(self, k: Builder, own: Scratch, tiles: Block, channels: IntLike, blocks: IntLike) -> None:
         """sums += v d at each point, for so many channels of x and vectors of dy."""
         for a in k.range(SIDE):
             for b in k.range(SIDE):
+                slots = tiles.range(a, b)
                 whole = blocks // self.vectors * self.vectors
                 for kb in k.range(0, whole, self.vectors):
                     for c in k.range(0, channels, self.rows):
@@ -144,11 +143,11 @@ class WinogradWeights(Kernel):
                     for c in k.range(0, channels, self.rows):
                         self.product(k, own, slots, a, b, kb, c, 1)
 
-    def product(self, k: Builder, own: Scratch, slots: IntLike, a: IntLike, b: IntLike, kb: IntLike, c: IntLike,
+    def product(self, k: Builder, own: Scratch, slots: tuple[IntLike, IntLike], a: IntLike, b: IntLike, kb: IntLike, c: IntLike,
                 vectors: int) -> None:
         v, d, sums, e = own["v"], own["d"], own["sums"], a * SIDE + b
         cells = [[k.cell(0.0, self.lanes) for _ in range(vectors)] for _ in range(self.rows)]
-        for slot in k.range(slots):
+        for slot in k.range(*slots):
             gradients = [d.vec(e, slot, (kb + q) * self.lanes, lanes=self.lanes) for q in range(vectors)]
             for i in range(self.rows):
                 pixel = k.splat(v[e, slot, c + i], self.lanes)
@@ -173,27 +172,36 @@ class WinogradWeights(Kernel):
                 dw.store(value, *place, r, s, first + c, 0)
 
 
-def winograd_weights_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads) -> WinogradWeights:
-    """The choices for a machine, as measured.
+def winograd_weights_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads,
+                         batch: int | None = None) -> WinogradWeights:
+    """The choices for a machine, as measured; for a batch, or for batches that are not small.
 
     Groups of 128 channels on both sides: with smaller ones the transforms are repeated more often, with larger ones the sums
-    leave the caches. Parts give threads something to share where there are few groups; each costs a set of sums.
+    leave the caches.
     """
-    columns = Tiles(*out_size(H, W, pads), 1).columns
-    run = -(-columns // -(-columns // WIDEST_RUN))
+    tiles = run_of(*out_size(H, W, pads))
     lanes, in_lanes = narrow(K, machine.lanes), narrow(C, machine.lanes)
     return WinogradWeights(
         C, H, W, K, pads,
-        parts=parts_for(C, K),
+        parts=parts_for(C, K, tiles, batch),
         lanes=lanes,
         in_lanes=in_lanes,
-        run=run,
-        units=-(-BLOCK // run),
+        run=tiles.run,
+        units=units_of(tiles, BLOCK),
         rows=min(in_lanes, 8 if machine.registers >= 32 else 4),
         vectors=2 if K > lanes else 1,
         c_group=min(-(-C // in_lanes), 128 // in_lanes),
         k_group=min(-(-K // lanes), 128 // lanes),
     )
+
+
+def parts_for(C: int, K: int, tiles: Tiles, batch: int | None = None) -> int:
+    """Parts of the batch: enough for a few threads where there are few groups of channels.
+
+    Each part costs a set of sums, which is the time of a dozen tiles, so that it should have a hundred.
+    """
+    worth = batch * tiles.height.count * tiles.width.count // 100 if batch else 8
+    return max(1, min(8, 2**16 // (C * K), worth))
 
 
 def winograd_weights_pays(C: int, K: int, P: int, Q: int, batch: int) -> bool:
@@ -205,12 +213,8 @@ def winograd_weights_pays(C: int, K: int, P: int, Q: int, batch: int) -> bool:
     >>> winograd_weights_pays(64, 64, 28, 28, batch=64), winograd_weights_pays(512, 512, 7, 7, batch=1)
     (True, False)
     """
-    c, k = -(-C // 16), -(-K // 16)
-    tile = POINTS * C * k / 0.88 + 230 * (c * -(-k // 8) + k * -(-c // 8))
-    tiles = batch * -(-P // TILE) * -(-Q // TILE)
-    return batch * direct_cost(C, K, P, Q) > 1.125 * (tiles * tile + 14 * parts_for(C, K) * POINTS * C * k)
-
-
-def parts_for(C: int, K: int) -> int:
-    """Parts of the batch: enough for a few threads where there are few groups of channels."""
-    return min(8, max(1, 2**16 // (C * K)))
+    c, k, tiles = -(-C // 16), -(-K // 16), run_of(P, Q)
+    transforms = tiles.height.count * tiles.width.count * 230 * (c * -(-k // 8) + k * -(-c // 8))
+    products = tiles.height.points * tiles.width.points * C * k / 0.88
+    sums = 14 * parts_for(C, K, tiles, batch) * POINTS * C * k
+    return batch * direct_cost(C, K, P, Q) > 1.125 * (batch * (products + transforms) + sums)

@@ -1,4 +1,4 @@
-"""Training steps and inference against PyTorch: `python benchmarks/steps.py [--rounds 12]`.
+"""Training steps and inference against PyTorch: `python benchmarks/run.py [--rounds 12]`.
 
 Each system runs in a process of its own; rounds take turns with a pause in between, and the losses of the first three steps
 are compared before anything is timed. Reported is the median of all steps, and the ratio to the faster PyTorch.
