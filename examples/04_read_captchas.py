@@ -103,7 +103,7 @@ def draw(readings: list[Reading], title: str, file: Path) -> None:
         text, colour = (r.read, "#1a7f37") if r.right else (f"{r.read}, not {r.truth}", "#cf222e")
         place.set_xlabel(text, color=colour, fontsize=13, fontfamily="monospace", fontweight="bold")
     figure.savefig(file)
-    Image.open(file).quantize(256).save(file, optimize=True)  # a third of the bytes
+    Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)  # a third of the bytes
 
 
 def main() -> None:
@@ -125,8 +125,8 @@ def main() -> None:
     some = chosen(readings)
     print(f"\ncaptchas that it has never seen, the last ones the hardest of {len(readings):,}:\n")
     Console().print(table(some))
-    result = f"{share:.1%} of {len(readings):,} unseen captchas read whole, {minutes:.1f} minutes from nothing"
-    draw(some, f"{result}; the last row are the hardest", picture)
+    result = f"{share:.1%} of {len(readings):,} unseen captchas read whole after {minutes:.1f} minutes"
+    draw(some, f"{result}; last row: the hardest", picture)
     print(f"\n{result}\nthe network is in {file}, a picture in {picture}")
     if share < GOAL and not given.quick:
         raise SystemExit(f"fewer than {GOAL:.0%}")

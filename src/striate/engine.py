@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from striate.errors import ArgumentError, DataError, DtypeError, ShapeError
 from striate.gradient import differentiate
 from striate.graph import Graph, Value, as_spec, finish, paths_of, trace_values, unpack
 from striate.nn.module import Module, Parameter, Variable, changes
+from striate.ops.base import Op
 
 Array = np.ndarray
 
@@ -153,10 +155,11 @@ def vjp(net: Module, *inputs: Any) -> tuple[Any, Callable[..., Any]]:
 
 def _seeds(y: Any, outputs: Sequence[Array], dy: Sequence[Any]) -> list[Any]:
     """One dy for each output: given one by one, or in the form in which the network returned them."""
-    together = len(dy) == 1 and isinstance(y, (tuple, list, dict)) and type(dy[0]) in (tuple, list, dict)
-    given = list(dy[0].values() if isinstance(dy[0], dict) else dy[0]) if together else list(dy)
-    if together and isinstance(y, dict) and isinstance(dy[0], dict) and dy[0].keys() == y.keys():
-        given = [dy[0][name] for name in y]
+    form, given = dy[0] if len(dy) == 1 else None, list(dy)
+    if isinstance(y, dict) and isinstance(form, dict):
+        given = [form[name] for name in y if name in form]
+    elif isinstance(y, (tuple, list)) and isinstance(form, (tuple, list)):
+        given = list(form)
     shapes = [np.shape(array) for array in given]
     if shapes != [array.shape for array in outputs]:
         wanted = ", ".join(str(array.shape) for array in outputs)
@@ -188,8 +191,8 @@ def value_and_grad(net: Module, loss: Callable[..., Any]) -> Callable[..., tuple
 
     def evaluate(x: Any, *targets: Any) -> tuple[float, dict[str, Array]]:
         arrays = [as_images(x), *(as_target(t) for t in targets)]
-        program, names = programs.of(*arrays)
-        check_labels(program.graph, arrays)
+        program, (names, labels) = programs.of(*arrays)
+        check_labels(labels, arrays)
         value, *gradients = program.run(arrays, random.run_key())
         return value.item(), dict(zip(names, gradients, strict=True))
 
@@ -229,7 +232,7 @@ def _loss_builder(net: Module, loss: Callable[..., Any]) -> Callable[..., tuple[
         found = differentiate(graph, [value], [seed], wanted)
         zeros = [graph.constant(np.zeros(w.shape, np.float32)) for w in wanted]
         graph.outputs = [value, *(g if g is not None else z for g, z in zip(found, zeros, strict=True))]
-        return graph.prune(), names
+        return graph.prune(), (names, labels_of(graph))
 
     return build
 
@@ -259,8 +262,8 @@ class Step:
 
     def __call__(self, x: Any, *targets: Any) -> float:
         arrays = [as_images(x), *(as_target(t) for t in targets)]
-        program, (structure, groups) = self.programs.of(*arrays)
-        check_labels(program.graph, arrays)
+        program, (structure, groups, labels) = self.programs.of(*arrays)
+        check_labels(labels, arrays)
         for group, hyper in groups:
             hyper.put(group.hyper(self.optimizer.steps + 1))
         self.optimizer.steps += 1
@@ -291,7 +294,7 @@ class Step:
         clipping = [n for n in graph.nodes if isinstance(n.op, (ops.ClipScale, ops.GradientNorm))]
         graph.prune()
         graph.nodes += clipping  # they have no reader in the graph: the scale goes straight into the update kernels
-        return graph, (structure, groups)
+        return graph, (structure, groups, labels_of(graph))
 
     def _hyper(self, group: Any) -> Variable:
         """A group's settings as arrays hold them: one for all batch shapes, so that their programs share a store."""
@@ -312,16 +315,40 @@ def compile(net: Module, loss: Callable[..., Any], optimizer: Any, clip_norm: fl
     return Step(net, loss, optimizer, clip_norm)
 
 
-def check_labels(graph: Graph, inputs: Sequence[Array]) -> None:
-    """Refuse labels outside of the classes that a cross-entropy knows: the program must not read past a row."""
-    by_value = dict(zip(graph.inputs, inputs, strict=True))
+@dataclass(frozen=True)
+class Labels:
+    """The target of a cross-entropy: which input it is, and what the network does to it on the way (slices, reshapes)."""
+
+    source: int
+    way: tuple[Op, ...]
+    classes: int
+    ignored: int
+
+
+def labels_of(graph: Graph) -> list[Labels]:
+    """The labels that a program reads. It must not read past a row, so they are checked before it runs."""
+    found: dict[Labels, None] = {}
     for node in graph.nodes:
-        if isinstance(node.op, ops.CrossEntropy) and node.inputs[1] in by_value:
-            logits, labels = node.inputs[0], by_value[node.inputs[1]]
-            classes = logits.shape[0 if logits.ndim == 1 else 1]
-            low, high = int(labels.min()), int(labels.max())
-            if low < 0 or high >= classes:
-                _refuse_labels(labels, classes, node.op.ignore_index)
+        if isinstance(node.op, ops.CrossEntropy):
+            logits, value = node.inputs[:2]
+            way: list[Op] = []
+            while value.producer is not None and len(value.producer.inputs) == 1:
+                way.insert(0, value.producer.op)
+                value = value.producer.inputs[0]
+            if value in graph.inputs:
+                classes = logits.shape[0 if logits.ndim == 1 else 1]
+                found[Labels(graph.inputs.index(value), tuple(way), classes, node.op.ignore_index)] = None
+    return list(found)
+
+
+def check_labels(labels: Sequence[Labels], inputs: Sequence[Array]) -> None:
+    """Refuse labels outside of the classes that a cross-entropy knows."""
+    for item in labels:
+        given = inputs[item.source]
+        for op in item.way:
+            given = np.asarray(op.reference(given))
+        if int(given.min()) < 0 or int(given.max()) >= item.classes:
+            _refuse_labels(given, item.classes, item.ignored)
 
 
 def _refuse_labels(labels: Array, classes: int, ignored: int) -> None:

@@ -63,7 +63,8 @@ def test_a_broken_entry_is_compiled_again(broken):
     Library().load([Softmax(5)], host())
     path, = files()
     good = path.read_bytes()
-    bad = {"shorter": good[:-1], "flipped": good[:200] + bytes([good[200] ^ 1]) + good[201:], "other magic": b"striate0" + good[8:]}
+    flipped = good[:200] + bytes([good[200] ^ 1]) + good[201:]
+    bad = {"shorter": good[:-1], "flipped": flipped, "other magic": b"striate0" + good[8:]}
     path.write_bytes(bad.get(broken, broken))
     again = Library()
     again.load([Softmax(5)], host())
@@ -146,8 +147,9 @@ def test_machine_forms_compile(form):
     from striate.cpu.cache import source_of
     from striate.kernel.compile import object_code
 
-    net = nn.Sequential(nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 5, 3, padding=1, groups=5),
-                        nn.MaxPool2d(2), nn.Dropout(), nn.Flatten(), nn.Linear(45, 4), nn.Softmax(1))
+    net = nn.Sequential(nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.BatchNorm2d(5), nn.ReLU(),
+                        nn.Conv2d(5, 5, 3, padding=1, groups=5), nn.MaxPool2d(2), nn.Dropout(), nn.Flatten(), nn.Linear(45, 4),
+                        nn.Softmax(1))
     graph = trace(net, (2, 3, 12, 12))
     machine = named(form)
     low = lowered(graph, machine)

@@ -69,7 +69,8 @@ def test_what_is_not_ready_does_not_join():
 
 def test_what_the_kernel_cannot_read_does_not_join():
     """A chain reads whole arrays, numbers by channel, or one number; not numbers by row or image."""
-    for shape, fits in [((4, 1, 1), True), ((), True), ((2, 4, 3, 3), True), ((3,), False), ((2, 1, 1, 1), False), ((1, 4, 3, 3), False)]:
+    joins, does_not = [(4, 1, 1), (), (2, 4, 3, 3), (1, 4, 1, 1)], [(3,), (2, 1, 1, 1), (1, 4, 3, 3)]
+    for shape, fits in [*((shape, True) for shape in joins), *((shape, False) for shape in does_not)]:
         net = Net(lambda net, x: net.a(x) + net.p, a=nn.Conv2d(3, 4, 1), p=nn.Parameter(floats(*shape)))
         assert (groups_of(net, (2, 3, 3, 3)) == ["conv2d add"]) == fits, shape
 
@@ -114,8 +115,9 @@ def test_the_forward_pass_does_not_wait_for_dy():
     assert any("TanhGradient" in repr(c.kernel) for c in program.calls[program.split:])
 
 
-@pytest.mark.parametrize("shape, axes, keep", [((2, 3, 4, 5), (2, 3), True), ((2, 3, 4, 5), 1, False), ((6, 4), None, False), ((5,), 0, True)],
-                         ids=str)
+@pytest.mark.parametrize("shape, axes, keep", [
+    ((2, 3, 4, 5), (2, 3), True), ((2, 3, 4, 5), 1, False), ((6, 4), None, False), ((5,), 0, True),
+], ids=str)  # fmt: skip
 def test_ties_of_a_maximum_share(shape, axes, keep):
     net = Net(lambda net, x: x.relu().amax(axes, keep))
     x = np.round(floats(*shape))

@@ -123,7 +123,9 @@ def test_names():
     assert plain(()).size == 1 and plain((2, 3)).plain and not channels_last((2, 3, 4)).plain
 
 
-@pytest.mark.parametrize("groups, K, C, R, S, lanes", [(1, 5, 3, 3, 2, 8), (2, 16, 4, 1, 1, 16), (3, 1, 1, 3, 3, 1), (1, 17, 9, 2, 2, 4)])
+@pytest.mark.parametrize("groups, K, C, R, S, lanes", [
+    (1, 5, 3, 3, 2, 8), (2, 16, 4, 1, 1, 16), (3, 1, 1, 3, 3, 1), (1, 17, 9, 2, 2, 4),
+])  # fmt: skip
 @pytest.mark.parametrize("turned", [False, True])
 def test_packed_weights(groups, K, C, R, S, lanes, turned):
     form = Packed(groups, K, C, R, S, lanes, turned)

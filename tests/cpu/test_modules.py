@@ -51,8 +51,8 @@ def test_convolution(case):
 
 @pytest.mark.parametrize("channels", range(1, 18))
 def test_channels_that_fill_no_vector(channels):
-    check_module(lambda n: n.Conv2d(channels, 18 - channels, 3, stride=1 + channels % 2, padding=1), 1 + channels % 3, channels, 5, 6,
-                 modes=(True,))
+    make = lambda n: n.Conv2d(channels, 18 - channels, 3, stride=1 + channels % 2, padding=1)  # noqa: E731
+    check_module(make, 1 + channels % 3, channels, 5, 6, modes=(True,))
 
 
 @pytest.mark.parametrize("pads", [(0, 1, 2, 0), (3, 0, 0, 1), ((2, 1), (0, 3))], ids=str)
@@ -61,7 +61,8 @@ def test_padding_of_each_side(pads, stride, dilation):
     """PyTorch pads both sides alike, so it is given a padded image."""
     top, bottom, left, right = pads if len(pads) == 4 else (*pads[0], *pads[1])
     net = nn.Conv2d(3, 6, 3, stride=stride, dilation=dilation, padding=pads)
-    x, weight, bias = floats(2, 3, 6, 7), *(torch.tensor(p.numpy(), dtype=torch.float64, requires_grad=True) for p in net.parameters())
+    x = floats(2, 3, 6, 7)
+    weight, bias = (torch.tensor(p.numpy(), dtype=torch.float64, requires_grad=True) for p in net.parameters())
     tx = torch.tensor(x, dtype=torch.float64, requires_grad=True)
     ty = torch.nn.functional.conv2d(torch.nn.functional.pad(tx, (left, right, top, bottom)), weight, bias, stride, 0, dilation)
     y, pullback = st.vjp(net, x)
@@ -133,7 +134,9 @@ def test_activations(name):
 
 
 @pytest.mark.parametrize("name", ["Softmax", "LogSoftmax"])
-@pytest.mark.parametrize("shape, dim", [((5,), 0), ((3, 1), 1), ((3, 40), -1), ((2, 17, 3, 5), 1), ((2, 5, 3, 4), 3), ((4, 3, 2), 0)], ids=str)
+@pytest.mark.parametrize("shape, dim", [
+    ((5,), 0), ((3, 1), 1), ((3, 40), -1), ((2, 17, 3, 5), 1), ((2, 5, 3, 4), 3), ((4, 3, 2), 0),
+], ids=str)  # fmt: skip
 def test_softmax(name, shape, dim):
     check_module(lambda n: getattr(n, name)(dim), *shape, modes=(True,))
 
@@ -230,7 +233,9 @@ def test_containers():
 
 
 def test_every_module_is_here():
-    tested = {"Conv2d", "Linear", "BatchNorm1d", "BatchNorm2d", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d",
-              "ReLU", "Tanh", "Sigmoid", "Identity", "Softmax", "LogSoftmax", "Flatten", "Unflatten", "Dropout", "MSELoss", "L1Loss",
-              "CrossEntropyLoss", "NLLLoss", "Sequential", "ModuleList", "ModuleDict"}
+    tested = {
+        "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv2d", "CrossEntropyLoss",
+        "Dropout", "Flatten", "Identity", "L1Loss", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "ModuleDict", "ModuleList",
+        "NLLLoss", "ReLU", "Sequential", "Sigmoid", "Softmax", "Tanh", "Unflatten",
+    }  # fmt: skip
     assert tested == set(nn.__all__) - {"Buffer", "Module", "Parameter", "functional", "init"}

@@ -77,7 +77,8 @@ def channel_scale_before_linear():
     def forward(net, x):
         return net.fc(net.conv(x).flatten(1) * net.scale + net.shift)
 
-    return Net(forward, conv=nn.Conv2d(5, 4, 3), fc=nn.Linear(4 * 20, 7), scale=nn.Parameter(floats(80)), shift=nn.Parameter(floats(1, 80)))
+    return Net(forward, conv=nn.Conv2d(5, 4, 3), fc=nn.Linear(4 * 20, 7), scale=nn.Parameter(floats(80)),
+               shift=nn.Parameter(floats(1, 80)))
 
 
 def drop_before_linear():
@@ -161,7 +162,8 @@ def constants():
 
 
 def frozen_batch_norm():
-    return nn.Sequential(nn.Conv2d(5, 8, 3, padding=1), nn.BatchNorm2d(8).eval(), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8))
+    return nn.Sequential(nn.Conv2d(5, 8, 3, padding=1), nn.BatchNorm2d(8).eval(), nn.ReLU(), nn.Conv2d(8, 8, 3),
+                         nn.BatchNorm2d(8))
 
 
 def norm_twice():
@@ -173,8 +175,10 @@ def norm_twice():
     return Net(forward, norm=nn.BatchNorm2d(5))
 
 
-NETWORKS = [block, inception, tied, there_and_back, channel_scale_before_linear, drop_before_linear, drop_in_rank_four,
-            two_flattened_orders, gated, attention, shuffled, option_a, several_outputs, constants, frozen_batch_norm, norm_twice]
+NETWORKS = [
+    block, inception, tied, there_and_back, channel_scale_before_linear, drop_before_linear, drop_in_rank_four,
+    two_flattened_orders, gated, attention, shuffled, option_a, several_outputs, constants, frozen_batch_norm, norm_twice,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("make", NETWORKS)
@@ -251,7 +255,8 @@ def test_arrays_of_any_kind(form):
     x = np.round(x * 64) / 64  # exact in float16
     y = net(x)
     given = {
-        "transposed": np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2), "reversed": x[::-1, :, ::-1][::-1, :, ::-1],
+        "transposed": np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+        "reversed": np.ascontiguousarray(x[::-1, :, ::-1])[::-1, :, ::-1],
         "float64": x.astype(np.float64), "float16": x.astype(np.float16), "list": x.tolist(), "torch": torch.tensor(x),
         "strided": np.repeat(x, 2, 3)[..., ::2], "read-only": x.copy(),
     }[form]  # fmt: skip

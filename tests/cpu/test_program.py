@@ -17,9 +17,9 @@ from striate.kernel.machine import host, named
 
 def network():
     st.seed(0)
-    return nn.Sequential(nn.Conv2d(3, 9, 3, padding=1), nn.BatchNorm2d(9), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True), nn.Dropout(0.3),
-                         nn.Conv2d(9, 18, 3, stride=2, padding=1, groups=3), nn.Tanh(), nn.AvgPool2d(2, 1), nn.Conv2d(18, 5, 1),
-                         nn.Flatten(), nn.Linear(20, 20), nn.Sigmoid(), nn.Linear(20, 4), nn.LogSoftmax(1))
+    return nn.Sequential(nn.Conv2d(3, 9, 3, padding=1), nn.BatchNorm2d(9), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True),
+                         nn.Dropout(0.3), nn.Conv2d(9, 18, 3, stride=2, padding=1, groups=3), nn.Tanh(), nn.AvgPool2d(2, 1),
+                         nn.Conv2d(18, 5, 1), nn.Flatten(), nn.Linear(20, 20), nn.Sigmoid(), nn.Linear(20, 4), nn.LogSoftmax(1))
 
 
 @pytest.mark.parametrize("form", ["host", "avx2", "sse2"])

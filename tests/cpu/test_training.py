@@ -347,15 +347,23 @@ def text_of(kind, call, *arguments):
     return str(caught.value)
 
 
+def compiled():
+    net, _ = both(plain)
+    loss = nn.CrossEntropyLoss()
+    return st.compile(net, loss, optim.SGD(lr=0.1))
+
+
 @pytest.fixture
 def step():
-    net, _ = both(plain)
-    return st.compile(net, nn.CrossEntropyLoss(), optim.SGD(lr=0.1))
+    return compiled()
 
 
-def line_of(make):
-    """file:line of a builder's last line, where its modules are made."""
-    return f"test_training.py:{make.__code__.co_firstlineno + 2}"
+def line_of(function, offset=2):
+    """file:line of a function, by default of its second line below `def`, where a builder makes its modules."""
+    return f"test_training.py:{function.__code__.co_firstlineno + offset}"
+
+
+MEND = "mend the labels or give the last layer more outputs"
 
 
 @pytest.mark.parametrize("label", [CLASSES, -1, -100 - 1])
@@ -363,7 +371,7 @@ def test_labels_outside_of_the_classes(step, label):
     x, y = batch(0)
     y[4] = label
     assert text_of(DataError, step, x, y) == (
-        f"label {label} at index 4 is outside 0..6: the network has 7 classes; mend the labels or give the last layer more outputs")
+        f"label {label} at index 4 is outside 0..6: the network has 7 classes; " + MEND)
     assert step.optimizer.steps == 0
 
 
@@ -372,7 +380,15 @@ def test_labels_of_pixels_outside_of_the_classes():
     y = np.zeros((2, 4, 4), np.int64)
     y[1, 2, 3] = 5
     assert text_of(DataError, step, floats(2, 1, 4, 4), y) == (
-        "label 5 at index (1, 2, 3) is outside 0..2: the network has 3 classes; mend the labels or give the last layer more outputs")
+        "label 5 at index (1, 2, 3) is outside 0..2: the network has 3 classes; " + MEND)
+
+
+def test_labels_that_are_sliced_first():
+    net = nn.Sequential(nn.Linear(3, 8), nn.Unflatten(1, (2, 4)))
+    loss = st.value_and_grad(net, lambda out, y: F.cross_entropy(out[:, 0], y[:, 0]) + F.cross_entropy(out[:, 1], y[:, 1]))
+    y = np.array([[0, 1], [2, 4], [3, 3]])
+    assert text_of(DataError, loss, floats(3, 3), y) == (
+        "label 4 at index 1 is outside 0..3: the network has 4 classes; " + MEND)
 
 
 def test_ignored_labels_are_no_error(step):
@@ -384,7 +400,8 @@ def test_ignored_labels_are_no_error(step):
 def test_float_labels(step):
     x, y = batch(0)
     assert text_of(DtypeError, step, x, y.astype(np.float32)) == (
-        "cross_entropy 'loss': target has dtype float32 but class indices are whole numbers; convert target with astype('int64')")
+        f"cross_entropy 'loss' ({line_of(compiled)}): target has dtype float32 but holds class indices; "
+        "convert it with astype('int64')")
 
 
 def test_targets_that_are_nan():

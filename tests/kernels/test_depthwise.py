@@ -27,7 +27,7 @@ each = pytest.mark.parametrize(("shape", "window"), CASES, ids=[f"{shape} {name}
 each_machine = pytest.mark.parametrize("meaning", MACHINES)
 
 
-def forward(shape, window, lanes: int, pixels: int = 4, chain: Chain = Chain()) -> Depthwise:  # noqa: B008
+def forward(shape, window, lanes: int, pixels: int = 4, chain: Chain = Chain()) -> Depthwise:
     _, C, H, W = shape
     rows, columns = (Taps(w.size, -w.pads[0], w.dilation, w.stride) for w in window)
     P, Q = (w.out(n) for w, n in zip(window, (H, W)))

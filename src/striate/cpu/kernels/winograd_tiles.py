@@ -172,10 +172,10 @@ class Block:
 class Transform:
     """Brings the tiles of an image (N, H, W, channels) to the six by six points.
 
-    A tile is `side` pixels wide (a short one a pixel less, then a zero), begins `low` pixels before its first output, and
-    `matrix` takes it to the points: `separate` for pixels under a window (side 6), `evaluate` for gradients of outputs (side
-    4). First the columns of a whole unit, whose pixels neighbours share, into `strip`, then the rows of each tile. What lies
-    outside of the image is zero: which rows that are is known when the kernel is written, so a border costs less than the inside.
+    A tile is `side` pixels wide, begins `low` pixels before its first output, and `matrix` takes it to the points: `separate`
+    for pixels under a window (side 6), `evaluate` for gradients of outputs (side 4, of which a short tile has 3). First the
+    columns of a whole unit, whose pixels neighbours share, into `strip`, then the rows of each tile. What lies outside of the
+    image is zero: which rows that are is known when the kernel is written, so a border costs less than the inside.
     """
 
     H: int
@@ -203,20 +203,17 @@ class Transform:
         n, row, tile = self.tiles.place(unit)
         self.columns(k, image, strip, n, row, tile, first, last)
         end = -(-self.channels // self.lanes) if last is None else last
-        columns, tiles = self.tiles.width, self.tiles.in_run(k, tile)
-        near, far = block.slots(unit)
-        kinds = [(0, tiles, self.side, near)]
-        if columns.full < columns.count:
-            kinds = [(0, columns.full, self.side, near), (columns.full, columns.count, self.side - 1, far)]
-        for low, high, side, slot in kinds:
+        places, columns = block.slots(unit), self.tiles.width
+        for low, high, side in self.tile_kinds(self.tiles.in_run(k, tile)):
             for t in k.range(low, high):
+                slot, at = block.slot(places, t), columns.start(k, t)
                 for a in k.range(SIDE):
                     for vector in k.range(end - first):
-                        c, at = vector * self.lanes, columns.start(k, t)
+                        c = vector * self.lanes
                         pixels = [strip.vec(a, at + s, c, lanes=self.lanes) for s in range(side)]
                         pixels += [k.constant(0.0, self.lanes)] * (self.side - side)
                         for b, value in enumerate(self.matrix(k, pixels)):
-                            points.store(value, a * SIDE + b, slot + t, c)
+                            points.store(value, a * SIDE + b, slot, c)
 
     def columns(self, k: Builder, image: Tensor, strip: Tensor, n: IntLike, row: IntLike, tile: IntLike, first: IntLike,
                 last: IntLike | None) -> None:
@@ -244,10 +241,22 @@ class Transform:
                 for a in range(SIDE):
                     strip.store(k.constant(0.0, self.lanes), a, column, vector * self.lanes)
 
+    @property
+    def short_side(self) -> int:
+        """Pixels of a short tile: one less, unless the last one meets nothing but the point that is left out."""
+        return self.side if self.side == SIDE else self.side - 1
+
+    def tile_kinds(self, tiles: IntLike) -> list[tuple[IntLike, IntLike, int]]:
+        """(first tile of a unit, last + 1, pixels in width)."""
+        columns = self.tiles.width
+        if self.short_side == self.side or columns.full == columns.count:
+            return [(0, tiles, self.side)]
+        return [(0, columns.full, self.side), (columns.full, columns.count, self.short_side)]
+
     def row_kinds(self) -> list[tuple[int, int, tuple[int, ...]]]:
         """(first row of tiles, last + 1, pixel rows inside the image), neighbours alike taken together."""
         rows = self.tiles.height
-        sides = [self.side if row < rows.full else self.side - 1 for row in range(rows.count)]
+        sides = [self.side if row < rows.full else self.short_side for row in range(rows.count)]
         inside = [tuple(r for r in range(side) if 0 <= start - self.low[0] + r < self.H)
                   for start, side in zip(rows.starts, sides, strict=True)]
         kinds, at = [], 0

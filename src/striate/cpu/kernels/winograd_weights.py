@@ -139,9 +139,10 @@ class WinogradWeights(Kernel):
                 for kb in k.range(0, whole, self.vectors):
                     for c in k.range(0, channels, self.rows):
                         self.product(k, own, slots, a, b, kb, c, self.vectors)
-                for kb in k.range(whole, blocks):
-                    for c in k.range(0, channels, self.rows):
-                        self.product(k, own, slots, a, b, kb, c, 1)
+                if self.k_group % self.vectors or -(-self.K // self.lanes) % self.vectors:
+                    for kb in k.range(whole, blocks):
+                        for c in k.range(0, channels, self.rows):
+                            self.product(k, own, slots, a, b, kb, c, 1)
 
     def product(self, k: Builder, own: Scratch, slots: tuple[IntLike, IntLike], a: IntLike, b: IntLike, kb: IntLike, c: IntLike,
                 vectors: int) -> None:
