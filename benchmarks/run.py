@@ -24,12 +24,14 @@ SYSTEMS = ("striate", "torch", "torch.compile")
 class Worker:
     def __init__(self, system: str, network: str, mode: str, threads: int):
         command = [sys.executable, str(Path(__file__).with_name("worker.py")), system, network, mode, str(threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
         self.first = self.read()
         self.times: list[float] = []
         self.peak = 0
 
     def read(self) -> dict[str, Any]:
+        """What the system says; nothing where it could not start."""
         line = self.process.stdout.readline()
         return json.loads(line) if line else {}
 

@@ -98,6 +98,8 @@ class Graph:
             data = data.astype(np.float32)
         if str(data.dtype) not in DTYPES:
             raise ArgumentError(f"{type(array).__name__} {array!r} is no array or number; use values, arrays and numbers")
+        if data.dtype.kind in "iub":
+            data = data.astype(np.int64)
         value = Value(self, Spec(data.shape, str(data.dtype)), str(data) if data.ndim == 0 else self._fresh("constant"))
         value.constant = data
         return value
@@ -312,7 +314,8 @@ def unpack(graph: Graph, result: Any) -> tuple[list[Value], Callable[[list[Any]]
         keys = list(result)
         return [graph.lift(result[k]) for k in keys], lambda outputs: dict(zip(keys, outputs, strict=True))
     if isinstance(result, (tuple, list)):
-        return [graph.lift(v) for v in result], lambda outputs: type(result)(outputs)
+        make = getattr(type(result), "_make", type(result))  # a named tuple takes its fields one by one
+        return [graph.lift(v) for v in result], lambda outputs: make(outputs)
     if not isinstance(result, Value):
         raise ArgumentError(f"forward returned {type(result).__name__}; return a value, or a tuple, list or dict of values")
     return [result], lambda outputs: outputs[0]
@@ -327,7 +330,7 @@ def paths_of(module: Any) -> dict[int, str]:
 
 
 def as_spec(item: Any) -> Spec:
-    """A Spec out of a shape, a Spec or an array; numbers are float32.
+    """A Spec out of a shape, a Spec or an array; numbers are float32, whole numbers int64.
 
     >>> as_spec((1, 3, 8, 8)), as_spec(np.zeros(2))
     (Spec(shape=(1, 3, 8, 8), dtype='float32'), Spec(shape=(2,), dtype='float32'))
@@ -335,7 +338,7 @@ def as_spec(item: Any) -> Spec:
     if isinstance(item, Spec):
         return item
     if isinstance(item, np.ndarray):
-        return Spec(item.shape, "float32" if item.dtype.kind == "f" else str(item.dtype))
+        return Spec(item.shape, {"f": "float32"}.get(item.dtype.kind, "int64"))
     try:
         return Spec(tuple(int(n) for n in item))
     except (TypeError, ValueError):

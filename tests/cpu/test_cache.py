@@ -1,8 +1,10 @@
 """The cache on disk: what it keeps, what it mends, and several processes at once."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,6 +41,16 @@ def test_folders(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert folder() == tmp_path / "home" / ".cache" / "striate" / "kernels"
+
+
+def test_the_digest_covers_what_kernels_import():
+    """A kernel's code follows from its own file and from what that imports, errors and the operators' names aside."""
+    package = Path(cache.__file__).parent.parent
+    covered = {path for pattern in cache.SOURCES for path in package.glob(pattern)}
+    for path in covered:
+        for name in re.findall(r"^from striate\.?(\S*) import", path.read_text(encoding="utf-8"), re.MULTILINE):
+            file = package / (name.replace(".", "/") + ".py")
+            assert file in covered or name in ("", "errors", "ops.base", "cpu.kernels", "kernel"), (path, name)
 
 
 def test_each_kernel_is_compiled_once_and_found_again():

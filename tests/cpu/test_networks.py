@@ -1,5 +1,7 @@
 """Networks as users write them, compiled, beside the references: outputs, gradients of inputs and of parameters."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from tests.cpu.helpers import FORWARD, GRADIENT, check_network, close, floats
 from tests.cpu.random_networks import RandomNetwork
 
 import striate as st
-from striate import nn
+from striate import nn, optim
 from striate.errors import ShapeError
 from striate.nn import functional as F
 
@@ -360,6 +362,57 @@ def test_infinities_and_nan_go_through():
     assert np.isnan(nn.Softmax(1)(x)).all()
     pooled = nn.MaxPool2d(2)(np.array([[[[1, np.nan], [2, 3]]]], np.float32))
     assert np.isnan(pooled).all()
+
+
+class Both(NamedTuple):
+    first: Any
+    second: Any
+
+
+def test_outputs_come_back_in_the_form_of_forward():
+    x = floats(2, 3)
+    for form in (tuple, list, lambda two: Both(*two), lambda two: dict(zip("ab", two, strict=True))):
+        y = Net(lambda net, x, form=form: form([x * 2, x.sum()]))(x)
+        wanted = form([x * 2, x.sum()])
+        assert type(y) is type(wanted)
+        for got, exact in zip(y.values() if isinstance(y, dict) else y, wanted.values() if isinstance(wanted, dict) else wanted):
+            close(got, exact, 1e-6)
+
+
+def test_constant_outputs():
+    y = Net(lambda net, x: (x, 2.5, np.arange(3), np.array([1, 255], np.uint8), np.eye(2)))(floats(2))
+    assert y[1] == 2.5 and y[2].tolist() == [0, 1, 2] and y[3].tolist() == [1, 255] and np.array_equal(y[4], np.eye(2))
+
+
+def test_updates_read_the_values_before_the_run():
+    """Two buffers change places, a third follows a trained weight, and a convolution's filter is a running average."""
+
+    def forward(net, x):
+        values = {name: x.graph.lift(getattr(net, name)) for name in ("a", "b", "behind", "weight")}
+        x.graph.updates.update({values["a"]: values["b"], values["b"]: values["a"], values["behind"]: values["weight"]})
+        F.update(net.filter, lambda old: old * 0.5 + net.weight * 0.5)
+        return F.conv2d(F.conv2d(x, net.filter, padding=1), net.weight, padding=1)
+
+    buffers = {"a": np.zeros(2), "b": np.ones(2), "behind": np.zeros((4, 4, 3, 3)), "filter": np.ones((4, 4, 3, 3))}
+    net = Net(forward, weight=nn.Parameter(floats(4, 4, 3, 3)), **{name: nn.Buffer(array) for name, array in buffers.items()})
+    step, x = st.compile(net, nn.MSELoss(), optim.SGD(lr=0.1)), floats(2, 4, 5, 5)
+    first = net.weight.numpy()
+    step(x, x)
+    assert net.a.data.tolist() == [1, 1] and net.b.data.tolist() == [0, 0]
+    assert np.array_equal(net.behind.data, first) and not np.array_equal(net.weight.data, first)
+    close(net.filter.data, 0.5 + 0.5 * first, 1e-6)
+    second = net.weight.numpy()
+    step(x, x)
+    assert np.array_equal(net.behind.data, second) and net.a.data.tolist() == [0, 0]
+    close(net.filter.data, 0.25 + 0.25 * first + 0.5 * second, 1e-6)
+
+
+def test_arrays_without_elements():
+    with pytest.raises(ShapeError) as caught:
+        Net(lambda net, x: x[:, 3:])(floats(2, 3))
+    line = test_arrays_without_elements.__code__.co_firstlineno + 2
+    assert str(caught.value) == (f"slice (test_networks.py:{line}): the output has shape (2, 0), which holds no numbers; "
+                                 "keep at least one element along each axis")
 
 
 def test_dy_of_several_outputs():

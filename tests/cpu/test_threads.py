@@ -15,6 +15,8 @@ import striate as st
 from striate import nn, optim
 from striate.cpu import threads
 from striate.errors import ArgumentError
+from striate.kernel.compile import object_code
+from striate.kernel.machine import named
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +192,11 @@ print(caught > 100, np.array_equal(net(x), y))
 def test_interrupts_from_the_keyboard_leave_the_threads_in_step():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["True", "True"], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("form", ["avx512", "avx2", "sse2", "neon"])
+def test_the_runtime_compiles_for_every_machine(form):
+    assert len(object_code(threads.runtime_source(named(form)), named(form))) > 500
 
 
 def test_the_callers_floating_point_mode_stays():

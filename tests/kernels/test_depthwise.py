@@ -39,8 +39,9 @@ def lanes_of(meaning: str, channels: int) -> int:
 
 
 def pack(weight: np.ndarray, lanes: int) -> np.ndarray:
-    """(C, 1, R, S) as (R, S, C rounded up to lanes), zero past C."""
-    return np.pad(weight[:, 0].transpose(1, 2, 0), ((0, 0), (0, 0), (0, -len(weight) % lanes)))
+    """(C, 1, R, S) as (C/lanes, R, S, lanes), zero past C."""
+    full = np.pad(weight[:, 0], ((0, -len(weight) % lanes), (0, 0), (0, 0)))
+    return np.ascontiguousarray(full.reshape(-1, lanes, *full.shape[1:]).transpose(0, 2, 3, 1))
 
 
 def weights(shape, window, seed: int = 1) -> np.ndarray:

@@ -22,7 +22,7 @@ from striate.kernel.emit import Emit
 from striate.kernel.machine import Machine
 
 MAGIC = b"striate1"
-SOURCES = ("kernel", "cpu/kernels")
+SOURCES = ("window.py", "kernel/*.py", "cpu/layout.py", "cpu/kernels/*.py")
 
 
 def folder() -> Path:
@@ -38,8 +38,8 @@ def _sources() -> str:
 
     package = Path(__file__).parent.parent
     digest = hashlib.sha256(llvmlite.__version__.encode())
-    for place in SOURCES:
-        for path in sorted((package / place).glob("*.py")):
+    for pattern in SOURCES:
+        for path in sorted(package.glob(pattern)):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

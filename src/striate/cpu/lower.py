@@ -19,7 +19,7 @@ from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import CHANNEL, FULL, RANDOM, SCALAR, Chain, Pointwise
 from striate.cpu.layout import Form, Layout, canonical, channels_last, layout_of, plain
 from striate.cpu.plan import Buffer
-from striate.errors import KernelError
+from striate.errors import KernelError, ShapeError
 from striate.graph import Graph, Node, Value
 from striate.kernel.machine import Machine
 from striate.ops.base import Op
@@ -113,8 +113,8 @@ class Lowering:
         """First use of an input, a parameter, a constant or the random state."""
         own: Form = form
         if value.constant is not None:
-            made = self.buffer(value.name, form.size, region="constant")
-            self.constants[made] = form.pack(np.asarray(value.constant, np.float32))
+            made = self.buffer(value.name, form.size, value.constant.itemsize, "constant")
+            self.constants[made] = form.pack(value.constant)
         elif value in self.graph.sources:
             made = self.buffer(value.name, form.size, region="store")
             self.homes[value] = form, made
@@ -229,6 +229,10 @@ def lower(graph: Graph, machine: Machine, threads: int, precise: bool = False) -
     from striate.cpu import rules  # rules register themselves here
 
     rules.load()
+    for node in graph.nodes:
+        if any(v.spec.size == 0 for v in node.outputs):
+            raise ShapeError(f"the output has shape {node.output.shape}, which holds no numbers",
+                             fix="keep at least one element along each axis", place=node.place)
     low, first = Lowering(simplify(graph), machine, threads, precise), graph.first
     if first is None:
         _stage(low, graph.nodes)

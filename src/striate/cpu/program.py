@@ -135,7 +135,7 @@ class Program:
     def _constants(self, low: Lowering) -> np.ndarray:
         block = memory(_stack(list(low.constants)))
         for buffer, array in low.constants.items():
-            block[buffer.offset: buffer.offset + array.size * 4].view(np.float32)[:] = array
+            block[buffer.offset: buffer.offset + array.nbytes].view(array.dtype)[:] = array
         return block
 
     def _store(self, low: Lowering, shared: Sequence[Store]) -> Store:

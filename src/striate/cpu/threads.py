@@ -37,7 +37,7 @@ GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD = 0, 1, 2, 3, 4, 5
 ARRIVED, ROUND, ACQUIRE, RELEASE, WORKERS = 16, 32, 6, 7, 48
 STRIDE = 8
 """Words from one worker to the next; each has a flag, raised while it sleeps, and the lock before which it does."""
-SPINS_BEFORE_YIELD, SPINS_BEFORE_SLEEP = 4000, 4000
+SPINS_BEFORE_YIELD, SPINS_AFTER_YIELD, SPINS_BEFORE_SLEEP = 2000, 1950, 4000
 MOST = 1024
 """Threads that may be asked for."""
 
@@ -77,7 +77,7 @@ last:
   store atomic i64 %%following, ptr %%round.at release, align 8
   br label %%onward
 spin:
-  %%spins = phi i64 [ 0, %%each ], [ %%more, %%wait ], [ 0, %%give ]
+  %%spins = phi i64 [ 0, %%each ], [ %%more, %%wait ], [ %(SPINS_AFTER_YIELD)d, %%give ]
   %%seen = load atomic i64, ptr %%round.at acquire, align 8
   %%same = icmp eq i64 %%seen, %%now
   br i1 %%same, label %%patience, label %%onward

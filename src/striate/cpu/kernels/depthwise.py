@@ -5,7 +5,7 @@
 
 Taps, phases of the input gradient and borders are those of conv_direct.py, with groups = C = K.
 
-Layouts   x (N, H, W, C)   y dy (N, P, Q, C)   w (R, S, C)   dw (parts, R, S, C), both with C rounded up to lanes, zero past C
+Layouts   x (N, H, W, C)   y dy (N, P, Q, C)   w (C/lanes, R, S, lanes)   dw (parts, C/lanes, R, S, lanes), zero past C
 Registers vectors run over channels. y: `pixels` sums, the weights of one window row, one pixel that serves all its taps.
           dw: two sums for each tap of a window row, one dy vector for each of `pixels` columns
 Work      y: rows of outputs. dw: fixed parts of all rows of the batch; a part adds up row after row in its own dw, which stays
@@ -16,19 +16,20 @@ Source: Zhang, Lo & Lu, High performance depthwise and pointwise convolutions on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_direct import ConvDirect
 from striate.cpu.kernels.loops import part_of
-from striate.cpu.kernels.winograd import channel_vectors, round_up
+from striate.cpu.kernels.winograd import channel_vectors
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
 
-def weight_shape(conv: ConvDirect) -> tuple[int, int, int]:
-    """(R, S, C rounded up to lanes)"""
-    return *conv.window, round_up(conv.C, conv.lanes)
+def weight_shape(conv: ConvDirect) -> tuple[int, int, int, int]:
+    """(C/lanes, R, S, lanes): the packed form of one input channel."""
+    return -(-conv.C // conv.lanes), *conv.window, conv.lanes
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Depthwise(ConvDirect):
             row = Row(self, x, (n, p * rows.step + rows.first + i * rows.gap, q, c), count)
             for j, served in enumerate(valid):
                 if served:
-                    weight = w.vec(i * rows.turn + rows.weight, j * columns.turn + columns.weight, c, lanes=lanes)
+                    weight = w.vec(c // lanes, i * rows.turn + rows.weight, j * columns.turn + columns.weight, 0, lanes=lanes)
                     for t in served:
                         cells[t].fma(row.pixel(t, j), weight)
         (step_h, step_w), (first_h, first_w) = self.out_step, self.out_first
@@ -69,7 +70,7 @@ class Depthwise(ConvDirect):
 class DepthwiseWeights(Kernel):
     """The weight gradient of a depthwise convolution, in fixed parts."""
 
-    conv: Depthwise
+    conv: ConvDirect
     parts: int = 1
 
     @property
@@ -79,11 +80,12 @@ class DepthwiseWeights(Kernel):
     def build(self, k: Builder) -> None:
         N, conv = k.int("N"), self.conv
         x, dy = k.tensor("x", (N, conv.H, conv.W, conv.C)), k.tensor("dy", (N, conv.P, conv.Q, conv.C))
-        R, S, depth = weight_shape(conv)
-        dw = k.tensor("dw", (self.parts, R, S, depth))
+        shape = weight_shape(conv)
+        size = math.prod(shape)
+        dw = k.tensor("dw", (self.parts, *shape))
         for part in k.share(self.parts):
-            flat = dw.view((self.parts, R * S * depth))
-            for i in k.range(0, R * S * depth, conv.lanes):
+            flat = dw.view((self.parts, size))
+            for i in k.range(0, size, conv.lanes):
                 flat.store(k.constant(0.0, conv.lanes), part, i)
             for row in k.range(*part_of(part, self.parts, N * conv.P)):
                 n, p = row // conv.P, row % conv.P
@@ -106,7 +108,7 @@ class DepthwiseWeights(Kernel):
                     for t in served:
                         sums[j][t % 2].fma(row.pixel(t, j), gradients[t])
         for j, (even, odd) in enumerate(sums):
-            spot = part, i * rows.turn + rows.weight, j * columns.turn + columns.weight, c
+            spot = part, c // lanes, i * rows.turn + rows.weight, j * columns.turn + columns.weight, 0
             dw.store(dw.vec(*spot, lanes=lanes) + (even.value + odd.value), *spot)
 
 

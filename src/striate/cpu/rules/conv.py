@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from striate import ops
 from striate.cpu.fuse import Group
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for, winograd_pays
+from striate.cpu.kernels.depthwise import Depthwise, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.winograd_weights import winograd_weights_for, winograd_weights_pays
@@ -24,10 +26,17 @@ PARTS = 16
 
 
 def weight_form(low: Lowering, weight: tuple[int, ...], groups: int, turned: bool = False) -> Packed:
-    """The packed form of convolution weights (K, C/G, R, S) on this machine."""
+    """The packed form of convolution weights (K, C/G, R, S) on this machine; depthwise ones run along the lanes."""
     K, C, R, S = weight
+    if depthwise(weight, groups):
+        return Packed(1, K, 1, R, S, narrow(K, low.machine.lanes))
     channels = C if turned else K // groups
     return Packed(groups, K // groups, C, R, S, narrow(channels, low.machine.lanes), turned)
+
+
+def depthwise(weight: tuple[int, ...], groups: int) -> bool:
+    """One window for each channel."""
+    return weight[0] == groups > 1 == weight[1]
 
 
 def pointwise_convolution(window: tuple[Window, ...], groups: int) -> bool:
@@ -52,10 +61,19 @@ def conv2d(low: Lowering, group: Group) -> None:
         _winograd(low, kernel, WinogradFilter(C, K, form.lanes), w, N=N, x=source, **places)
         return
     height, width = (Taps(v.size, -v.pads[0], v.dilation, v.stride) for v in op.window)
-    lanes, pixels, vectors = tile_for(low.machine, Q, K // op.groups, width.count)
-    kernel = ConvDirect(C, H, W, K, P, Q, (height.count, width.count), height, width, op.groups, lanes=lanes, pixels=pixels,
-                        vectors=vectors, chain=chain)
+    kernel = direct(low, (C, H, W, K, P, Q), op, height, width, chain=chain)
     low.call(kernel, N=N, x=source, w=w, **places)
+
+
+def direct(low: Lowering, sizes: tuple[int, int, int, int, int, int], op: Any, rows: Taps, columns: Taps, **more: Any) -> ConvDirect:
+    """The direct kernel for sizes (C, H, W, K, P, Q): depthwise where every channel has its own window."""
+    C, _, _, K, _, Q = sizes
+    window = op.window[0].size, op.window[1].size
+    if C == K == op.groups > 1:
+        lanes = narrow(C, low.machine.lanes)
+        return Depthwise(*sizes, window, rows, columns, op.groups, lanes=lanes, pixels=min(8, Q), **more)
+    lanes, pixels, vectors = tile_for(low.machine, Q, K // op.groups, columns.count)
+    return ConvDirect(*sizes, window, rows, columns, op.groups, lanes=lanes, pixels=pixels, vectors=vectors, **more)
 
 
 def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
@@ -102,7 +120,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
         kernel = winograd_for(low.machine, K, P, Q, C, pads, chain)
         _winograd(low, kernel, WinogradFilter(C, K, home.lanes, True, kernel.lanes), packed, N=N, x=source, **places)
         return
-    form = weight_form(low, weight.shape, op.groups, turned=True)
+    form = weight_form(low, weight.shape, op.groups, turned=True)  # the same for a depthwise filter, which has nothing to turn
     w = low.need(weight, form)
     if pointwise_convolution(op.window, op.groups):
         low.call(_gemm(low, K, C, form.lanes, N * H * W, chain), M=N * H * W, x=source, w=w, **places)
@@ -112,9 +130,8 @@ def input_gradient(low: Lowering, group: Group) -> None:
         for first_w in range(min(width.stride, W)):
             rows, columns = phase(height, first_h), phase(width, first_w)
             p, q = -(-(H - first_h) // height.stride), -(-(W - first_w) // width.stride)
-            lanes, pixels, vectors = tile_for(low.machine, q, C // op.groups, columns.count)
-            kernel = ConvDirect(K, P, Q, C, p, q, (height.size, width.size), rows, columns, op.groups, (H, W),
-                                (height.stride, width.stride), (first_h, first_w), lanes, pixels, vectors, chain)
+            kernel = direct(low, (K, P, Q, C, p, q), op, rows, columns, out_size=(H, W), out_step=(height.stride, width.stride),
+                            out_first=(first_h, first_w), chain=chain)
             low.call(kernel, N=N, x=source, w=w, **places)
 
 
@@ -144,10 +161,15 @@ def weight_gradient(low: Lowering, group: Group) -> None:
         gemm_weights(low, node.output, form, N * H * W, C, K, source, gradient)
         return
     if winograd_fits(low, op.window, op.groups) and winograd_weights_pays(C, K, P, Q, N):
-        wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window))
+        wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window), N)
         scratch = low.buffer("scratch", wide.scratch_floats() * low.threads)
         with_parts(low, node.output, form, wide.parts,
                    lambda dw: low.call(wide, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))
+        return
+    if depthwise(node.output.shape, op.groups):
+        height, width = (Taps(v.size, -v.pads[0], v.dilation, v.stride) for v in op.window)
+        kernel = DepthwiseWeights(direct(low, (C, H, W, K, P, Q), op, height, width), PARTS)
+        with_parts(low, node.output, form, PARTS, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
         return
     parts = PARTS if form.size <= 2**15 else 1
     taps, vectors = weight_tile(low, form.blocks)

@@ -49,16 +49,28 @@ def copy(low: Lowering, source: Buffer, target: Buffer, size: int) -> None:
 
 
 def finish_updates(low: Lowering) -> None:
-    """Optimizer updates, then everything else that the graph changes."""
-    if low.updates:
-        _optimize(low)
+    """Optimizer updates, then everything else that the graph changes: all out of the values before the run."""
     handled = {v for n in low.updates for v in n.outputs}
+    moves = []
     for old, new in low.graph.updates.items():
         if new in handled or (new.producer is not None and isinstance(new.producer.op, ops.Increment)):
             continue
         low.need(old, plain(old.shape))
         form, home = low.homes[old]
-        copy(low, low.need(new, form), home, form.size)
+        moves.append((_apart(low, low.need(new, form), form.size), home, form.size))
+    if low.updates:
+        _optimize(low)
+    for source, home, size in moves:
+        copy(low, source, home, size)
+
+
+def _apart(low: Lowering, source: Buffer, size: int) -> Buffer:
+    """Memory of its own for what lies in the store, where another update may change it first."""
+    if source.region != "store":
+        return source
+    target = low.buffer(f"{source.name}.old", size)
+    copy(low, source, target, size)
+    return target
 
 
 def _optimize(low: Lowering) -> None:
