@@ -27,7 +27,6 @@ class RandomNetwork(nn.Module):
         super().__init__()
         self.seed, self.length = seed, length
         self.layers = nn.ModuleList()
-        self.free = nn.ModuleDict()
         self.building = True
         from striate.graph import trace
 

@@ -117,10 +117,8 @@ POOLS = [
 
 
 @pytest.mark.parametrize("name, settings", POOLS, ids=str)
-@pytest.mark.parametrize("shape", [(2, 5, 9, 11), (1, 16, 6, 6), (1, 17, 9, 8), (3, 1, 8, 9)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 5, 9, 11), (1, 16, 8, 8), (1, 17, 9, 8), (3, 1, 8, 9)], ids=str)
 def test_pooling(name, settings, shape):
-    if settings.get("kernel_size") in (12, 20) and shape[2] < 8:
-        pytest.skip("the window does not fit")
     check_module(lambda n: getattr(n, name)(**settings), *shape, modes=(True,))
 
 

@@ -299,9 +299,15 @@ def test_labels_may_be_sliced():
 # the same bits
 
 
-def dropping(n):
-    return n.Sequential(n.Conv2d(3, 17, 3, padding=1), n.BatchNorm2d(17), n.ReLU(), n.Dropout(0.3), n.AvgPool2d(2),
-                        n.Conv2d(17, 8, 3, stride=2, padding=1), n.Dropout(0.2), n.Flatten(), n.Linear(8 * 4, CLASSES))
+def various():
+    """Most of the kernels: direct, Winograd, depthwise and 1x1 convolutions, batch norm, both poolings, dropout."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
+        nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.ReLU(), nn.Conv2d(64, 48, 1), nn.BatchNorm2d(48), nn.Tanh(),
+        nn.Dropout(0.2), nn.Conv2d(48, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Dropout(0.3), nn.Linear(64, CLASSES),
+    )  # fmt: skip
 
 
 def run_of(threads):
@@ -309,15 +315,17 @@ def run_of(threads):
     st.set_num_threads(threads)
     try:
         st.seed(3)
-        net = dropping(nn)
+        net = various()
         step = st.compile(net, nn.CrossEntropyLoss(), optim.Adam(lr=0.01), clip_norm=1.0)
-        losses = [step(*batch(i, size)) for i, size in enumerate((9, 9, 4, 9, 9))]
-        return losses, net.state_dict()
+        draw = np.random.default_rng(0)
+        losses = [step(draw.standard_normal((size, 3, 44, 40)), draw.integers(CLASSES, size=size)) for size in (9, 9, 4, 9, 9)]
+        return losses, {**net.state_dict(), "y": net.eval()(floats(3, 3, 44, 40))}
     finally:
         st.set_num_threads(before)
 
 
 def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads():
+    """Losses and all parameters after five steps, and the output in evaluation."""
     losses, state = run_of(1)
     for threads in (2, 3):
         others, parameters = run_of(threads)

@@ -7,7 +7,6 @@
     normalise    y = chain( (x - mean) * rstd * weight + bias )
     gradient     dbias = sum dy    dweight = sum dy * xhat    xhat = (x - mean) * rstd        in parts, then in their order
                  dx = chain( weight * rstd * (dy - dbias / rows - xhat * dweight / rows) )
-                 masked: dy counts only where y > 0, the gradient of a ReLU that followed
 
 Layouts   x y dy dx (rows, C)   part (parts, 3, C) or (parts, 2, C)   all else (C)
 Tasks     parts; rows
@@ -149,51 +148,10 @@ class Normalise(Kernel):
             mean, rstd, weight, bias = read(*place)
             return mean, rstd * weight, bias
 
-        normalise(k, self.C, self.chain, prepare)
-
-
-@dataclass(frozen=True)
-class NormInference(Kernel):
-    """y from given mean and variance."""
-
-    C: int
-    eps: float
-    chain: Chain = Chain()
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return ("rows", "x", "weight", "bias", "mean", "variance", *self.chain.arguments)
-
-    def build(self, k: Builder) -> None:
-        read = per_channel(k, self.C, "mean", "variance", "weight", "bias")
-
-        def prepare(*place) -> tuple[Num, ...]:
-            mean, variance, weight, bias = read(*place)
-            return mean, deviation(k, variance, self.eps) * weight, bias
-
-        normalise(k, self.C, self.chain, prepare)
-
-
-def normalise(k: Builder, C: int, chain: Chain, prepare: Callable[..., tuple[Num, ...]]) -> None:
-    """y = chain( (x - mean) * scale + bias ); prepare gives mean, scale and bias."""
-    rows = k.int("rows")
-    x, finish = k.tensor("x", (rows, C)), chain.bind(k, (rows, C))
-    for row, c, lanes, count, (mean, scale, bias) in channels(k, rows, C, prepare):
-        finish(k.fma(x.vec(row, c, lanes=lanes, count=count) - mean, scale, bias), row, c, count=count)
-
-
-def gradient_reader(k: Builder, rows: IntLike, C: int, masked: bool) -> Callable[..., Num]:
-    """Reads dy, or dy where y > 0."""
-    dy = k.tensor("dy", (rows, C))
-    if not masked:
-        return lambda row, c, lanes, count: dy.vec(row, c, lanes=lanes, count=count)
-    y = k.tensor("y", (rows, C))
-
-    def read(row: IntLike, c: IntLike, lanes: int, count: IntLike | None) -> Num:
-        alive = y.vec(row, c, lanes=lanes, count=count) > 0.0
-        return k.where(alive, dy.vec(row, c, lanes=lanes, count=count), k.constant(0.0, lanes))
-
-    return read
+        rows, C = k.int("rows"), self.C
+        x, finish = k.tensor("x", (rows, C)), self.chain.bind(k, (rows, C))
+        for row, c, lanes, count, (mean, scale, bias) in channels(k, rows, C, prepare):
+            finish(k.fma(x.vec(row, c, lanes=lanes, count=count) - mean, scale, bias), row, c, count=count)
 
 
 @dataclass(frozen=True)
@@ -202,15 +160,14 @@ class NormGradientParts(Kernel):
 
     C: int
     parts: int
-    masked: bool = False
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return ("rows", "x", "dy", "mean", "rstd", "part", *(("y",) if self.masked else ()))
+        return ("rows", "x", "dy", "mean", "rstd", "part")
 
     def build(self, k: Builder) -> None:
         rows, C = k.int("rows"), self.C
-        x, part, dy = k.tensor("x", (rows, C)), k.tensor("part", (self.parts, 2, C)), gradient_reader(k, rows, C, self.masked)
+        x, dy, part = k.tensor("x", (rows, C)), k.tensor("dy", (rows, C)), k.tensor("part", (self.parts, 2, C))
         read = per_channel(k, C, "mean", "rstd")
         for i in k.share(self.parts):
             first, last = part_of(i, self.parts, rows)
@@ -221,10 +178,10 @@ class NormGradientParts(Kernel):
                 for c, lanes, count in k.vectors(C):
                     self.block(k, x, part, dy, i, row, size, c, lanes, count, *read(c, lanes, count))
 
-    def block(self, k: Builder, x: Tensor, part: Tensor, dy, i: IntLike, row: IntLike, size: int, c: IntLike, lanes: int,
+    def block(self, k: Builder, x: Tensor, part: Tensor, dy: Tensor, i: IntLike, row: IntLike, size: int, c: IntLike, lanes: int,
               count: IntLike | None, mean: Num, rstd: Num) -> None:
         """Add a block of rows, for one vector of channels."""
-        gradients = [dy(row + r, c, lanes, count) for r in range(size)]
+        gradients = [dy.vec(row + r, c, lanes=lanes, count=count) for r in range(size)]
         products = [g * (x.vec(row + r, c, lanes=lanes, count=count) - mean) for r, g in enumerate(gradients)]
         sums = part.vec(i, 0, c, lanes=lanes, count=count) + tree(gradients, add)
         weighted = k.fma(tree(products, add), rstd, part.vec(i, 1, c, lanes=lanes, count=count))
@@ -258,17 +215,15 @@ class NormGradient(Kernel):
     """dx; for each channel it is scale * dy + slope * (x - mean) + shift."""
 
     C: int
-    masked: bool = False
     chain: Chain = Chain()
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        own = ("rows", "x", "dy", "weight", "mean", "rstd", "dweight", "dbias", *(("y",) if self.masked else ()))
-        return own + self.chain.arguments
+        return ("rows", "x", "dy", "weight", "mean", "rstd", "dweight", "dbias", *self.chain.arguments)
 
     def build(self, k: Builder) -> None:
         rows, C = k.int("rows"), self.C
-        x, dy, finish = k.tensor("x", (rows, C)), gradient_reader(k, rows, C, self.masked), self.chain.bind(k, (rows, C))
+        x, dy, finish = k.tensor("x", (rows, C)), k.tensor("dy", (rows, C)), self.chain.bind(k, (rows, C))
         read, each = per_channel(k, C, "mean", "rstd", "weight", "dweight", "dbias"), -1.0 / k.from_int(rows, "f32")
 
         def prepare(c: IntLike, lanes: int, count: IntLike | None) -> tuple[Num, ...]:
@@ -279,4 +234,4 @@ class NormGradient(Kernel):
 
         for row, c, lanes, count, (mean, scale, slope, shift) in channels(k, rows, C, prepare):
             centred = x.vec(row, c, lanes=lanes, count=count) - mean
-            finish(k.fma(dy(row, c, lanes, count), scale, k.fma(centred, slope, shift)), row, c, count=count)
+            finish(k.fma(dy.vec(row, c, lanes=lanes, count=count), scale, k.fma(centred, slope, shift)), row, c, count=count)

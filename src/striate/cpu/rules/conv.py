@@ -65,7 +65,8 @@ def conv2d(low: Lowering, group: Group) -> None:
     low.call(kernel, N=N, x=source, w=w, **places)
 
 
-def direct(low: Lowering, sizes: tuple[int, int, int, int, int, int], op: Any, rows: Taps, columns: Taps, **more: Any) -> ConvDirect:
+def direct(low: Lowering, sizes: tuple[int, int, int, int, int, int], op: Any, rows: Taps, columns: Taps,
+           **more: Any) -> ConvDirect:
     """The direct kernel for sizes (C, H, W, K, P, Q): depthwise where every channel has its own window."""
     C, _, _, K, _, Q = sizes
     window = op.window[0].size, op.window[1].size
