@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from striate.errors import KernelError
 
-ITEM_BYTES = {"f32": 4, "i32": 4, "i64": 8, "u8": 1}
+OWN = {str(Path(__file__).with_name(name)) for name in ("language.py", "emit.py", "interpret.py", "show.py")}
+"""The files of the language itself: an error names the first frame outside of them."""
 
 
 class Int:
@@ -284,7 +286,7 @@ class Builder:
         return self.range((total * self.thread) // self.threads, (total * (self.thread + 1)) // self.threads)
 
     def _guarded(self, what: str, body: Iterator[Any]) -> Iterator[Any]:
-        opened = f"{what} opened at {caller(3)}"
+        opened = f"{what} opened at {caller()}"
         self._open.append(opened)
         yield from body
         self._open.remove(opened)
@@ -441,6 +443,6 @@ def narrow(channels: int, widest: int) -> int:
 def caller(depth: int = 1) -> str:
     """file:line of the kernel's author: the first frame outside of the language."""
     frame = sys._getframe(depth)
-    while frame.f_back is not None and frame.f_code.co_filename.endswith(("language.py", "emit.py", "interpret.py", "show.py")):
+    while frame.f_back is not None and frame.f_code.co_filename in OWN:
         frame = frame.f_back
     return f"{frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno}"

@@ -1,0 +1,111 @@
+"""The kernel language: its three meanings agree, and its refusals name the author's line."""
+
+import numpy as np
+import pytest
+
+from striate.errors import ArgumentError, KernelError
+from striate.kernel.compile import assembly, object_code
+from striate.kernel.emit import Emit
+from striate.kernel.interpret import interpret
+from striate.kernel.language import Int
+from striate.kernel.machine import FORMS, host, named
+from striate.kernel.show import show
+
+
+def emit(build, machine=None, arguments=("x", "y")) -> str:
+    k = Emit(machine or host(), arguments)
+    build(k)
+    return k.text()
+
+
+def scaled_copy(k):
+    x, y = k.tensor("x", (4, 8)), k.tensor("y", (4, 8))
+    for i in k.share(4):
+        y.store(k.fma(x.vec(i, 0, lanes=8), k.constant(2.0, 8), k.constant(1.0, 8)), i, 0)
+
+
+def test_three_meanings():
+    x, y = np.arange(32, dtype=np.float32), np.zeros(32, np.float32)
+    interpret(scaled_copy, named("avx2"), {"x": x, "y": y}, threads=3)
+    np.testing.assert_array_equal(y, 2 * x + 1)
+    assert "@llvm.fma.v8f32" in emit(scaled_copy)
+    assert show(scaled_copy, named("avx2"), ("x", "y")).splitlines()[-1].strip() == "y[i, 0:+8] = (1 + x[i, 0:+8] * 2)"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_machine_has_code(form):
+    code = object_code(emit(scaled_copy, named(form)), named(form))
+    assert code[:4] == b"\x7fELF"
+
+
+def test_a_cell_lives_in_a_register():
+    def dot(k):
+        x, y, total = k.tensor("x", (64, 16)), k.tensor("y", (16,)), k.cell(0.0, 16)
+        for i in k.range(64):
+            total.add(x.vec(i, 0, lanes=16))
+        y.store(total.value, 0)
+
+    assert not [line for line in assembly(emit(dot, named("avx512")), named("avx512")).splitlines() if "rsp)" in line]
+
+
+def test_indices_are_affine():
+    k = Emit(host(), ())
+    i, j = k.as_int("%i"), k.as_int("%j")
+    total = (i * 6 + j + 4) - (j + 1)
+    assert isinstance(total, Int) and (total.terms, total.const) == ({"%i": 6}, 3)
+    assert (total + i * -6) == 3
+    assert (i * 6 + 12) // 3 != 0 and ((i * 6 + 12) // 3).terms == {"%i": 2}
+
+
+def test_mixed_lanes_are_refused():
+    def build(k):
+        x = k.tensor("x", (8,))
+        return x.vec(0, lanes=8) * x[0]
+
+    with pytest.raises(KernelError) as error:
+        emit(build)
+    line = build.__code__.co_firstlineno + 2
+    assert str(error.value) == (f"test_language.py:{line}: mul: f32 x 8 with f32 x 1; "
+                                "broadcast a scalar with k.splat(x, lanes) first")
+
+
+def test_a_loop_left_early_is_refused():
+    def build(k):
+        for _ in k.range(4):
+            break
+
+    with pytest.raises(KernelError) as error:
+        emit(build)
+    line = build.__code__.co_firstlineno + 1
+    assert str(error.value) == f"loop opened at test_language.py:{line} was left by break or return; it must run to its end"
+
+
+@pytest.mark.parametrize("meaning", ["emit", "interpret"])
+def test_a_value_has_no_truth_while_it_is_written(meaning):
+    def build(k):
+        if k.tensor("x", (8,))[0] > 1.0:
+            raise AssertionError
+
+    line = build.__code__.co_firstlineno + 1
+    with pytest.raises(KernelError) as error:
+        emit(build) if meaning == "emit" else interpret(build, host(), {"x": np.zeros(8, np.float32)})
+    assert str(error.value) == (f"test_language.py:{line}: a Num is not known while the kernel is written; "
+                                "use k.when(...) or k.where(...)")
+
+
+def test_the_interpreter_checks_bounds():
+    def build(k):
+        k.tensor("x", (2, 8)).vec(1, 3, lanes=8)
+
+    with pytest.raises(KernelError) as error:
+        interpret(build, host(), {"x": np.zeros(16, np.float32)})
+    assert str(error.value) == f"test_language.py:{build.__code__.co_firstlineno + 1}: x: index 3..10 on axis 1 is outside 0..7"
+
+
+def test_unknown_names():
+    with pytest.raises(KernelError) as error:
+        emit(lambda k: k.tensor("z", (1,)))
+    assert str(error.value).endswith("'z' is not among the kernel's arguments ('x', 'y')")
+    with pytest.raises(ArgumentError) as unknown:
+        named("avx3")
+    assert str(unknown.value) == "unknown machine 'avx3'; known are avx512, avx2, sse2, neon"

@@ -1,0 +1,59 @@
+"""Elementary functions: units in the last place against float64, and the values at the edges."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from tests.kernels.harness import MACHINES, run
+
+from striate.cpu.kernels.base import Kernel
+from striate.kernel import math
+
+FUNCTIONS = {  # reference, greatest error in units in the last place
+    "exp": (np.exp, 1.5), "log": (np.log, 1.5), "tanh": (np.tanh, 5), "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), 3),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Apply(Kernel):
+    """One function over an array."""
+
+    function: str
+    arguments = ("size", "x", "y")
+
+    def build(self, k):
+        size = k.int("size")
+        x, y = k.tensor("x", (size,)), k.tensor("y", (size,))
+        for i in k.share((size + (k.lanes - 1)) // k.lanes):
+            count = k.min(size - i * k.lanes, k.lanes)
+            y.store(getattr(math, self.function)(k, x.vec(i * k.lanes, lanes=k.lanes, count=count)), i * k.lanes, count=count)
+
+
+def apply(name: str, x: np.ndarray, meaning: str) -> np.ndarray:
+    y = np.zeros_like(x)
+    run(Apply(name), {"size": x.size, "x": x, "y": y}, meaning)
+    return y
+
+
+@pytest.mark.parametrize("meaning", MACHINES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_accuracy(name, meaning):
+    few = 997 if meaning == "interpreter" else 100_003
+    x = np.linspace(-87, 88, few, dtype=np.float32) if name != "log" else np.logspace(-37, 38, few, dtype=np.float32)
+    x = np.concatenate([x, np.linspace(-2, 2, few, dtype=np.float32) if name != "log" else x])
+    function, most = FUNCTIONS[name]
+    exact = function(x.astype(np.float64))
+    units = np.abs(apply(name, x, meaning) - exact) / np.spacing(np.abs(exact).astype(np.float32))
+    assert units.max() <= most
+
+
+@pytest.mark.parametrize("meaning", MACHINES)
+def test_edges(meaning):
+    x = np.array([0, -0.0, np.inf, -np.inf, np.nan, 200, -200], np.float32)
+    for name, wanted in {
+        "exp": [1, 1, np.inf, 0, np.nan, np.inf, 0],
+        "log": [-np.inf, -np.inf, np.inf, np.nan, np.nan, np.log(200), np.nan],
+        "tanh": [0, 0, 1, -1, np.nan, 1, -1],
+        "sigmoid": [0.5, 0.5, 1, 0, np.nan, 1, 0],
+    }.items():
+        np.testing.assert_allclose(apply(name, x, meaning), np.array(wanted, np.float32), rtol=3e-7, err_msg=name)
