@@ -58,10 +58,14 @@ def as_images(x: Any, name: str = "x") -> Array:
 
 
 class Programs:
-    """The programs of one network for one purpose, by the shapes of their inputs and the state of their modules."""
+    """The programs of one network for one purpose, by the shapes of their inputs and the state of the modules.
 
-    def __init__(self, build: Callable[..., tuple[Graph, Any]], net: Module):
+    loss: traced together with the network, where it is a module too.
+    """
+
+    def __init__(self, build: Callable[..., tuple[Graph, Any]], net: Module, loss: Any = None):
         self.build, self.net = build, net
+        self.roots = [net, loss] if isinstance(loss, Module) else [net]
         self.known: dict[Any, tuple[Program, Any]] = {}
         self.seen, self.state = -1, ()
         self.lock = threading.RLock()
@@ -81,8 +85,8 @@ class Programs:
     def mode(self) -> tuple[Any, ...]:
         """What besides shapes decides how a network is traced; looked up again only when some module has changed."""
         if self.seen != changes.count:
-            modules = tuple((m.revision, m.training) for m in self.net.modules())
-            self.state = modules, tuple((id(p), p.requires_grad) for p in self.net.parameters())
+            modules = tuple((m.revision, m.training) for root in self.roots for m in root.modules())
+            self.state = modules, tuple((id(p), p.requires_grad) for root in self.roots for p in root.parameters())
             self.seen = changes.count
         return self.state
 
@@ -187,7 +191,7 @@ def _vjp_builder(net: Module) -> Callable[..., tuple[Graph, Any]]:
 
 def value_and_grad(net: Module, loss: Callable[..., Any]) -> Callable[..., tuple[float, dict[str, Array]]]:
     """`f(x, *targets) -> (loss, gradients by parameter name)`."""
-    programs = Programs(_loss_builder(net, loss), net)
+    programs = Programs(_loss_builder(net, loss), net, loss)
 
     def evaluate(x: Any, *targets: Any) -> tuple[float, dict[str, Array]]:
         arrays = [as_images(x), *(as_target(t) for t in targets)]
@@ -252,7 +256,7 @@ class Step:
         self.net, self.loss, self.optimizer, self.clip_norm = net, loss, optimizer, clip_norm
         optimizer.groups_for(net)  # what does not fit together is refused here
         self.hypers: dict[tuple[Any, ...], Variable] = {}
-        self.programs = Programs(self._build, net)
+        self.programs = Programs(self._build, net, loss)
         self._last: Callable[[], Any] = lambda: None
 
     @property

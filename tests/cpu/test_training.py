@@ -456,6 +456,17 @@ def test_text_as_images(step):
         "x has dtype <U1; give an array of numbers, float32 for images and int64 for labels")
 
 
+def test_a_changed_loss_is_traced_again():
+    net, loss = nn.Linear(3, 4), nn.CrossEntropyLoss()
+    evaluate = st.value_and_grad(net, loss)
+    x, y = floats(5, 3), np.zeros(5, np.int64)
+    before, _ = evaluate(x, y)
+    loss.label_smoothing = 0.5
+    after, _ = evaluate(x, y)
+    fresh, _ = st.value_and_grad(net, nn.CrossEntropyLoss(label_smoothing=0.5))(x, y)
+    assert after == fresh != before
+
+
 def test_a_loss_that_is_no_number():
     step = st.compile(nn.Linear(3, 2), nn.MSELoss(reduction="none"), optim.SGD(lr=0.1))
     assert text_of(ShapeError, step, floats(4, 3), floats(4, 2)) == (
