@@ -8,6 +8,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src"
 MAY_IMPORT = {
     "errors": "",
+    "folders": "",
     "window": "errors",
     "random": "errors",
     "ops": "errors window",
@@ -18,12 +19,12 @@ MAY_IMPORT = {
     "models": "errors graph nn",
     "optim": "errors ops nn",
     "kernel": "errors",
-    "cpu": "errors window ops graph kernel",
+    "cpu": "errors folders window ops graph kernel",
     "ask": "errors ops graph nn",
     "engine": "errors random ops graph gradient nn cpu",
     "architecture": "errors random nn",
     "storage": "errors nn architecture",
-    "data": "errors random",
+    "data": "errors folders random",
     "train": "errors graph nn optim engine",
     "cli": "errors",
     "__main__": "cli",

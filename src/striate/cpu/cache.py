@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
+from striate.folders import cache_folder
 from striate.kernel.emit import Emit
 from striate.kernel.machine import Machine
 
@@ -26,9 +27,8 @@ SOURCES = ("window.py", "kernel/*.py", "cpu/layout.py", "cpu/kernels/*.py")
 
 
 def folder() -> Path:
-    """Where object code is kept: STRIATE_CACHE, or the user's cache folder."""
-    root = os.environ.get("STRIATE_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "striate")
-    return Path(root) / "kernels"
+    """Where object code is kept."""
+    return cache_folder() / "kernels"
 
 
 @cache
@@ -94,7 +94,6 @@ class Library:
         self.addresses: dict[tuple[Kernel, Machine], int] = {}
         self.compiled = 0
         """Kernels that were compiled rather than found on disk."""
-        self._jit: Any = None
         self._trackers: list[Any] = []
 
     def load(self, kernels: Sequence[Kernel], machine: Machine) -> list[int]:

@@ -21,11 +21,11 @@ from striate.data.augment import (
 from striate.data.captcha import CaptchaDataset
 from striate.data.cifar import cifar10, read_cifar10
 from striate.data.dataset import ArrayDataset, Dataset, Subset, random_split
-from striate.data.download import cache_folder
 from striate.data.draws import Draws
 from striate.data.folder import ImageFolder, read_image
 from striate.data.idx import fashion_mnist, mnist, read_idx
 from striate.data.loader import DataLoader
+from striate.folders import cache_folder
 
 __all__ = [
     "ArrayDataset",

@@ -27,8 +27,9 @@ import numpy as np
 
 from striate.data.augment import pair
 from striate.data.dataset import ArrayDataset, Dataset, as_input
-from striate.data.download import cache_folder, replacing
+from striate.data.download import replacing
 from striate.errors import ArgumentError, DataError
+from striate.folders import cache_folder
 
 FONT_SIZES, FONT_HEIGHT = (42, 50, 56), 60  # the library's letters, and the height of picture that they are made for
 SMALL_JOB = 500  # captchas that one process draws in about the time that it takes to start another

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from striate.data.dataset import ArrayDataset
-from striate.data.download import Published, cache_folder, obtain, replacing
+from striate.data.download import Published, obtain, replacing
 from striate.errors import DataError
+from striate.folders import cache_folder
 
 ARCHIVE = Published(
     "cifar-10-binary.tar.gz",

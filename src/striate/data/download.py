@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,15 +23,6 @@ class Published:
     md5: str
     mirrors: tuple[str, ...]
     hint: str = ""
-
-
-def cache_folder() -> Path:
-    """Where downloads and generated data are kept: STRIATE_CACHE, or striate in the user's cache folder."""
-    if chosen := os.environ.get("STRIATE_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "striate"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "striate"
 
 
 def obtain(file: Published, folders: Sequence[Path]) -> Path:

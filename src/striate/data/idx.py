@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from striate.data.dataset import ArrayDataset
-from striate.data.download import Published, cache_folder, obtain
+from striate.data.download import Published, obtain
 from striate.errors import DataError
+from striate.folders import cache_folder
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from striate import ops
 from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import elements
 from striate.kernel import math
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 from striate.ops.base import Op
@@ -121,18 +122,21 @@ class Chain:
         results = [k.tensor(f"y{i}", shape) for i in range(len(self.outputs))]
         sources = [self._operand(k, i, kind, shape) for i, kind in enumerate(self.operands)]
 
-        def finish(value: Num | None, *index: IntLike, lanes: int | None = None, count: IntLike | None = None) -> None:
-            wide = value.lanes if value is not None else lanes or 1
-            values: list[Any] = [value]
+        def finish(value: Num, *index: IntLike, count: IntLike | None = None) -> None:
             pairs = zip(self.operands, sources, strict=True)
-            values += [self._read(k, kind, source, index, wide, count) for kind, source in pairs]
-            at = Position(results[0].flat(index))
-            for op, refs in self.steps:
-                values.append(EMIT[type(op)](k, op, at, *(values[r] for r in refs)))
-            for tensor, ref in zip(results, self.outputs, strict=True):
-                tensor.store(values[ref], *index, count=count)
+            operands = [self._read(k, kind, source, index, value.lanes, count) for kind, source in pairs]
+            self.run(k, [value, *operands], results, index, count)
 
         return finish
+
+    def run(self, k: Builder, values: list[Any], results: Sequence[Tensor], index: Sequence[IntLike],
+            count: IntLike | None) -> None:
+        """The steps on the head and the operands, which `values` holds, and the stores."""
+        at = Position(results[0].flat(index))
+        for op, refs in self.steps:
+            values.append(EMIT[type(op)](k, op, at, *(values[r] for r in refs)))
+        for tensor, ref in zip(results, self.outputs, strict=True):
+            tensor.store(values[ref], *index, count=count)
 
     def _operand(self, k: Builder, i: int, kind: str | float, shape: Sequence[IntLike]) -> Any:
         if kind == RANDOM:
@@ -200,24 +204,15 @@ class Pointwise(Kernel):
                 values.append(source.vec(*index, lanes=lanes, count=count))
             else:
                 values.append(k.splat(source[index] if kind == FULL else source, lanes))
-        at = Position(results[0].flat(index))
-        for op, refs in self.chain.steps:
-            values.append(EMIT[type(op)](k, op, at, *(values[r] for r in refs)))
-        for tensor, ref in zip(results, self.chain.outputs, strict=True):
-            tensor.store(values[ref], *index, count=count)
+        self.chain.run(k, values, results, index, count)
 
     def _flat(self, k: Builder, rows: IntLike) -> None:
         """One axis: every thread takes whole vectors; the last vector may be partly filled."""
         shape = (rows,)
         sources = self._tensors(k, shape)
         results = [k.tensor(f"y{i}", shape) for i in range(len(self.chain.outputs))]
-        whole, lanes = rows // k.lanes, k.lanes
-        for i in k.share(whole):
-            self._vector(k, shape, sources, results, (i * lanes,), lanes, None)
-        rest = rows - whole * lanes
-        for _ in k.when(k.int_compare("eq", k.thread, 0)):
-            for _ in k.when(k.int_compare("gt", rest, 0)):
-                self._vector(k, shape, sources, results, (whole * lanes,), lanes, rest)
+        for start, count in elements(k, rows):
+            self._vector(k, shape, sources, results, (start,), k.lanes, count)
 
     def _rows(self, k: Builder, rows: IntLike) -> None:
         """Several axes: threads share all but the last one, which is covered by vectors."""

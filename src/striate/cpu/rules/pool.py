@@ -26,7 +26,7 @@ def make_index(low: Lowering, value: Value, item: int) -> Buffer:
 
 
 def is_read(low: Lowering, value: Value) -> bool:
-    return any(value in node.inputs for node in low.graph.nodes) or value in low.graph.outputs
+    return value in low.graph.users() or value in low.graph.outputs
 
 
 @rule(ops.MaxPool2d)
