@@ -1,0 +1,64 @@
+"""What the functions share: the normalisation of their arguments, done once before an operator enters the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from striate.errors import ArgumentError, ShapeError
+from striate.graph import Value
+from striate.nn.module import TRACED, Variable
+from striate.window import Window2d, windows
+
+Tensor = Value | Variable
+"""What a function takes: a symbolic value, or a parameter or buffer that stands for one."""
+
+
+def symbol(item: Any) -> Value:
+    """The symbolic value of an input."""
+    if isinstance(item, Value):
+        return item
+    graph = TRACED.get()
+    if graph is None:
+        raise ArgumentError(
+            f"functions of nn.functional take symbolic values, got {type(item).__name__}; use them inside a module's "
+            "forward and call the module with arrays"
+        )
+    return graph.lift(item)
+
+
+def symbols(items: Sequence[Any], name: str) -> list[Value]:
+    values = [symbol(item) for item in items]
+    if not values:
+        raise ArgumentError(f"{name} got no values; give it at least one")
+    return values
+
+
+def images(input: Tensor, function: Callable[[Value], Any]) -> Any:
+    """Call a function of (N, C, H, W); one image (C, H, W) goes in and comes out as a batch of one."""
+    x = symbol(input)
+    if x.ndim != 3:
+        return function(x)
+    y = function(x.unsqueeze(0))
+    return tuple(v.squeeze(0) for v in y) if isinstance(y, tuple) else y.squeeze(0)
+
+
+def window(kernel_size: Any, stride: Any, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Window2d:
+    """The windows of height and width."""
+    height, width = windows(kernel_size, stride, padding, dilation, ceil_mode)
+    return height, width
+
+
+def given(item: Any) -> tuple[Any, ...]:
+    return () if item is None else (item,)
+
+
+def stride_or_size(stride: Any, kernel_size: Any) -> Any:
+    return kernel_size if stride is None else stride
+
+
+def weight_shape(weight: Tensor, rank: int) -> tuple[int, ...]:
+    if len(weight.shape) != rank:
+        raise ShapeError(f"the weight has {len(weight.shape)} axes, shape {weight.shape}, but needs {rank}: (K, C/G, R, S)",
+                         fix="reshape it")  # fmt: skip
+    return weight.shape
