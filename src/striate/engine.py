@@ -100,6 +100,11 @@ def run_module(net: Module, inputs: Sequence[Any]) -> Any:
     return structure(program.run(arrays, random.run_key()))
 
 
+def forward_program(net: Module, *inputs: Array) -> Program:
+    """The program that net(*inputs) runs."""
+    return _programs(net, "forward", lambda: _forward_builder(net)).of(*inputs)[0]
+
+
 def _programs(net: Module, purpose: str, builder: Callable[[], Callable[..., tuple[Graph, Any]]]) -> Programs:
     if purpose not in net._programs:
         net._programs[purpose] = Programs(builder(), net)
@@ -278,6 +283,10 @@ class Step:
         program.release(space)
         self._last = lambda: structure([program.result(space, i) for i in range(1, len(program.results))])
         return value
+
+    def program(self, *inputs: Array) -> Program:
+        """The program of a step on such inputs."""
+        return self.programs.of(*inputs)[0]
 
     def _build(self, *inputs: Array) -> tuple[Graph, Any]:
         graph = new_graph(self.net, self.loss)

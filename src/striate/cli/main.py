@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from striate.cli import predict, show, train
+from striate.cli import predict, profile, show, train
 
 ClickException = typer.BadParameter.__mro__[2]  # typer brings click along in some versions and needs it in others
 
@@ -32,6 +32,8 @@ def striate(version: bool = typer.Option(False, "--version", help="Print the ver
 
       striate summary lenet
 
+      striate profile lenet --batch 64 --train
+
       striate list
     """
     if version:
@@ -44,6 +46,7 @@ def striate(version: bool = typer.Option(False, "--version", help="Print the ver
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
 app.command("summary", epilog=show.EXAMPLES)(show.summary)
+app.command("profile", epilog=profile.EXAMPLES)(profile.profile)
 app.command("list")(show.list_models)
 
 

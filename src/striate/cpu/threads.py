@@ -33,7 +33,7 @@ from striate.errors import ArgumentError
 from striate.kernel.machine import Machine, host
 
 # slots of the shared state, in 64-bit words; words that different threads write stand in different cache lines
-GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD = 0, 1, 2, 3, 4, 5
+GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD, STAMPS = 0, 1, 2, 3, 4, 5, 8
 ARRIVED, ROUND, ACQUIRE, RELEASE, WORKERS = 16, 32, 6, 7, 48
 STRIDE = 8
 """Words from one worker to the next; each has a flag, raised while it sleeps, and the lock before which it does."""
@@ -58,6 +58,9 @@ entry:
   %%yield = load ptr, ptr %%yield.at
   %%arrived.at = getelementptr i64, ptr %%state, i64 %(ARRIVED)d
   %%round.at = getelementptr i64, ptr %%state, i64 %(ROUND)d
+  %%stamps.at = getelementptr i64, ptr %%state, i64 %(STAMPS)d
+  %%stamps = load ptr, ptr %%stamps.at
+  %%timed = icmp ne ptr %%stamps, null
   br label %%each
 each:
   %%i = phi i64 [ 0, %%entry ], [ %%next, %%onward ]
@@ -67,6 +70,15 @@ each:
   %%table.at = getelementptr ptr, ptr %%tables, i64 %%i
   %%table = load ptr, ptr %%table.at
   call void %%kernel(ptr %%table, i64 %%thread, i64 %%threads)
+  br i1 %%timed, label %%stamp, label %%meet
+stamp:
+  %%clock = %(clock)s
+  %%row = mul i64 %%thread, %%count
+  %%place = add i64 %%row, %%i
+  %%stamp.at = getelementptr i64, ptr %%stamps, i64 %%place
+  store i64 %%clock, ptr %%stamp.at
+  br label %%meet
+meet:
   %%before = atomicrmw add ptr %%arrived.at, i64 1 acq_rel
   %%here = add i64 %%before, 1
   %%all = icmp eq i64 %%here, %%threads
@@ -77,7 +89,7 @@ last:
   store atomic i64 %%following, ptr %%round.at release, align 8
   br label %%onward
 spin:
-  %%spins = phi i64 [ 0, %%each ], [ %%more, %%wait ], [ %(SPINS_AFTER_YIELD)d, %%give ]
+  %%spins = phi i64 [ 0, %%meet ], [ %%more, %%wait ], [ %(SPINS_AFTER_YIELD)d, %%give ]
   %%seen = load atomic i64, ptr %%round.at acquire, align 8
   %%same = icmp eq i64 %%seen, %%now
   br i1 %%same, label %%patience, label %%onward
@@ -174,7 +186,9 @@ sleep:
 """
 
 X86 = {
-    "declare": """declare void @llvm.x86.sse2.pause()
+    "clock": "call i64 @llvm.readcyclecounter()",
+    "declare": """declare i64 @llvm.readcyclecounter()
+declare void @llvm.x86.sse2.pause()
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare void @llvm.x86.sse.ldmxcsr(ptr)""",
     "pause": "call void @llvm.x86.sse2.pause()",
@@ -188,7 +202,10 @@ declare void @llvm.x86.sse.ldmxcsr(ptr)""",
     "leave": "  call void @llvm.x86.sse.ldmxcsr(ptr %mode.at)",
 }
 ARM = {
-    "declare": """declare void @llvm.aarch64.hint(i32)
+    "clock": "call i64 @llvm.read_volatile_register.i64(metadata !0)",
+    "declare": """!0 = !{!"cntvct_el0"}
+declare i64 @llvm.read_volatile_register.i64(metadata)
+declare void @llvm.aarch64.hint(i32)
 declare i64 @llvm.aarch64.get.fpcr()
 declare void @llvm.aarch64.set.fpcr(i64)""",
     "pause": "call void @llvm.aarch64.hint(i32 1)",
@@ -260,12 +277,16 @@ class Team:
             self.state[WORKERS + STRIDE * thread + 1] = _closed_lock()
             threading.Thread(target=self.serve, args=(self.address, thread), name=f"striate-{thread}", daemon=True).start()
 
-    def execute(self, kernels: np.ndarray, tables: np.ndarray) -> None:
-        """Run calls: addresses of kernels and of their arguments. Returns when all threads are done."""
+    def execute(self, kernels: np.ndarray, tables: np.ndarray, stamps: np.ndarray | None = None) -> None:
+        """Run calls: addresses of kernels and of their arguments. Returns when all threads are done.
+
+        stamps: int64 (threads, calls), the processor's clock whenever a thread has done its part of a call.
+        """
         if not len(kernels):
             return
         with self.lock:
             self.state[KERNELS], self.state[TABLES], self.state[COUNT] = kernels.ctypes.data, tables.ctypes.data, len(kernels)
+            self.state[STAMPS] = 0 if stamps is None else stamps.ctypes.data
             self.launch(self.address)
 
 

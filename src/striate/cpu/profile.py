@@ -1,0 +1,157 @@
+"""Where a program's time goes: the processor's clock after every call, on every thread.
+
+A call's time is from one barrier to the next; a thread's own part of it ends where the thread reaches the barrier. Times are
+medians over runs of the whole program, so the caches are as they are in use. Beside them stands the floor, the time that
+the call's multiply-accumulates or its bytes take at this machine's peak (peak.py).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from striate.cpu import threads
+from striate.cpu.lower import Call
+from striate.cpu.peak import Peak, peak
+from striate.cpu.plan import Buffer
+from striate.cpu.program import Program
+from striate.graph import Node
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The calls that compute one group of nodes. seconds: from barrier to barrier; busy: each thread's own share of them."""
+
+    layer: str
+    op: str
+    kernels: tuple[str, ...]
+    seconds: float
+    busy: tuple[float, ...]
+    macs: int
+    bytes: int
+    start: float
+
+    @property
+    def gflops(self) -> float:
+        """10^9 FLOPs a second, two for each multiply-accumulate of the direct algorithm."""
+        return 2e-9 * self.macs / self.seconds if self.seconds else 0.0
+
+    @property
+    def gbytes(self) -> float:
+        """10^9 bytes a second, every array of a call counted once."""
+        return 1e-9 * self.bytes / self.seconds if self.seconds else 0.0
+
+    def floor(self, best: Peak) -> float:
+        """The part of the time that this machine needs at the least; above 1 where Winograd saves products."""
+        return best.floor(self.macs, self.bytes) / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Timings in the order in which the calls run; `runs` of the program were measured."""
+
+    timings: tuple[Timing, ...]
+    peak: Peak
+    runs: int
+
+    @property
+    def seconds(self) -> float:
+        return sum(t.seconds for t in self.timings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: seconds, multiply-accumulates, bytes, and the rates that follow."""
+        rows = [{"layer": t.layer, "op": t.op, "kernels": list(t.kernels), "seconds": t.seconds, "macs": t.macs,
+                 "bytes": t.bytes, "gflops": t.gflops, "gbytes": t.gbytes, "floor": t.floor(self.peak)} for t in self.timings]
+        machine = {"threads": self.peak.threads, "gflops": self.peak.flops_per_second * 1e-9,
+                   "gbytes": self.peak.bytes_per_second * 1e-9}
+        return {"seconds": self.seconds, "runs": self.runs, "peak": machine, "calls": rows}
+
+    def trace(self, path: str | Path) -> None:
+        """Write the run for chrome://tracing or ui.perfetto.dev: one row a thread, times in microseconds."""
+        events = [{"name": f"{t.layer} {t.op}".strip(), "cat": "+".join(t.kernels), "ph": "X", "pid": 0, "tid": thread,
+                   "ts": t.start * 1e6, "dur": busy * 1e6, "args": {"GFLOP/s": t.gflops, "GB/s": t.gbytes}}
+                  for t in self.timings for thread, busy in enumerate(t.busy)]
+        Path(path).write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}), encoding="utf-8")
+
+    def __rich__(self) -> Any:
+        from rich.table import Table
+
+        note = (f"{self.seconds * 1e3:.3f} ms, median of {self.runs} runs on {self.peak.threads} threads; peak "
+                f"{self.peak.flops_per_second * 1e-9:.0f} GFLOP/s, {self.peak.bytes_per_second * 1e-9:.1f} GB/s")
+        table = Table(caption=note, show_edge=False)
+        for name in ("layer", "op", "kernels"):
+            table.add_column(name, overflow="fold")
+        for name in ("ms", "share", "GFLOP/s", "GB/s", "floor"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for t in self.timings:
+            table.add_row(t.layer, t.op, " + ".join(dict.fromkeys(t.kernels)), f"{t.seconds * 1e3:.3f}",
+                          f"{t.seconds / self.seconds:.1%}", f"{t.gflops:.0f}" if t.macs else "", f"{t.gbytes:.1f}",
+                          f"{t.floor(self.peak):.0%}")
+        return table
+
+
+def profile(program: Program, inputs: Sequence[np.ndarray], runs: int = 20) -> Profile:
+    """Run a program some times and say what each of its calls takes."""
+    count = len(program.calls)
+    stamps = np.zeros((runs, program.threads, count + 1), np.int64)
+    space = program.workspace()
+    seconds = 0.0
+    for run in range(-2, runs):  # two to warm up
+        program.begin(space, inputs, (0, 0))
+        start = time.perf_counter()
+        stamps[run] = _stamped(program, space)
+        seconds += time.perf_counter() - start if run >= 0 else 0.0
+    program.release(space)
+    ticks = stamps[:, :, -1].max(axis=1) - stamps[:, :, 0].min(axis=1)
+    return Profile(tuple(_timings(program, stamps * (seconds / ticks.sum()))), peak(), runs)
+
+
+def _stamped(program: Program, space: Any) -> np.ndarray:
+    """The clocks of one run: (threads, calls + 1), the first column where the run begins."""
+    first = len(program.prologue)
+    kernels, tables = program.kernels[first:], space.tables[first:]
+    kernels = np.concatenate([_nothing(), kernels])
+    tables = np.concatenate([tables[:1], tables])
+    stamps = np.zeros((program.threads, len(kernels)), np.int64)
+    threads.team(program.threads).execute(kernels, tables, stamps)
+    return stamps
+
+
+def _nothing() -> np.ndarray:
+    """A call that does nothing: it brings the threads together and its stamp is where a run begins."""
+    from striate.cpu.cache import library
+    from striate.cpu.kernels.peak import Nothing
+    from striate.kernel.machine import host
+
+    return np.array(library.load([Nothing()], host()), np.uint64)
+
+
+def _timings(program: Program, clock: np.ndarray) -> list[Timing]:
+    """clock: seconds (runs, threads, calls + 1)."""
+    met = clock.max(axis=1)  # a barrier opens when the last thread comes
+    begun = np.median(met[:, :-1] - met[:, :1], axis=0)
+    took = np.median(np.diff(met, axis=1), axis=0)
+    busy = np.median(clock[:, :, 1:] - met[:, None, :-1], axis=0)
+    found: list[Timing] = []
+    group: list[int] = []
+    for i, call in enumerate(program.calls):
+        group.append(i)
+        following = program.calls[i + 1].node if i + 1 < len(program.calls) else None
+        if following is not call.node or call.node is None:
+            found.append(_timing([program.calls[j] for j in group], call.node, took[group].sum(), busy[:, group].sum(axis=1),
+                                 float(begun[group[0]])))
+            group = []
+    return found
+
+
+def _timing(calls: Sequence[Call], node: Node | None, seconds: float, busy: np.ndarray, start: float) -> Timing:
+    cost = node.op.cost([v.spec for v in node.inputs], [v.spec for v in node.outputs]) if node else None
+    moved = sum(sum(b.bytes for b in set(c.arguments.values()) if isinstance(b, Buffer) and b.name != "scratch") for c in calls)
+    return Timing(node.module if node else "", node.op.name if node else "", tuple(c.kernel.name for c in calls),
+                  float(seconds), tuple(map(float, busy)), cost.macs if cost else 0, moved, start)
