@@ -13,7 +13,7 @@ help:
 	@echo "make demo    train a reader of captchas and look at what it reads"
 	@echo "make test    lint, tests, examples"
 	@echo "make lint    ruff and pyright"
-	@echo "make bench   speed against PyTorch, two threads each"
+	@echo "make bench   speed against PyTorch, ONNX Runtime, OpenVINO and ncnn, two threads each"
 	@echo "make matrix  write docs/operators.md again"
 	@echo "make clean   take away .venv and what was made"
 
@@ -27,8 +27,8 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-bench: $(VENV)/test.stamp
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/run.py --save docs/benchmarks
 
 matrix: $(VENV)/test.stamp
 	$(BIN)/python tools/matrix.py
@@ -42,6 +42,10 @@ $(VENV)/demo.stamp: pyproject.toml | $(BIN)/pip
 
 $(VENV)/test.stamp: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/bench.stamp: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable '.[bench]'
 	@touch $@
 
 $(BIN)/pip:
