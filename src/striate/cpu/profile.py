@@ -26,16 +26,23 @@ from striate.graph import Node
 
 @dataclass(frozen=True)
 class Timing:
-    """The calls that compute one group of nodes. seconds: from barrier to barrier; busy: each thread's own share of them."""
+    """The calls that compute one group of nodes.
+
+    each: seconds of each call, from barrier to barrier; busy: each thread's own share of their sum.
+    """
 
     layer: str
     op: str
     kernels: tuple[str, ...]
-    seconds: float
+    each: tuple[float, ...]
     busy: tuple[float, ...]
     macs: int
     bytes: int
     start: float
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.each)
 
     @property
     def gflops(self) -> float:
@@ -144,14 +151,14 @@ def _timings(program: Program, clock: np.ndarray) -> list[Timing]:
         group.append(i)
         following = program.calls[i + 1].node if i + 1 < len(program.calls) else None
         if following is not call.node or call.node is None:
-            found.append(_timing([program.calls[j] for j in group], call.node, took[group].sum(), busy[:, group].sum(axis=1),
+            found.append(_timing([program.calls[j] for j in group], call.node, took[group], busy[:, group].sum(axis=1),
                                  float(begun[group[0]])))
             group = []
     return found
 
 
-def _timing(calls: Sequence[Call], node: Node | None, seconds: float, busy: np.ndarray, start: float) -> Timing:
+def _timing(calls: Sequence[Call], node: Node | None, each: np.ndarray, busy: np.ndarray, start: float) -> Timing:
     cost = node.op.cost([v.spec for v in node.inputs], [v.spec for v in node.outputs]) if node else None
     moved = sum(sum(b.bytes for b in set(c.arguments.values()) if isinstance(b, Buffer) and b.name != "scratch") for c in calls)
     return Timing(node.module if node else "", node.op.name if node else "", tuple(c.kernel.name for c in calls),
-                  float(seconds), tuple(map(float, busy)), cost.macs if cost else 0, moved, start)
+                  tuple(map(float, each)), tuple(map(float, busy)), cost.macs if cost else 0, moved, start)
