@@ -91,8 +91,9 @@ def main() -> None:
     torch.set_num_threads(st.get_num_threads())
     torch.set_flush_denormal(True)
     best = peak().bytes_per_second
-    print(f"{'case':34s} {'forward ms':>11s} {'torch':>8s} {'ratio':>6s} {'backward ms':>12s} {'torch':>8s} {'ratio':>6s} {'GB/s':>6s}"
-          f"   (memory {best * 1e-9:.0f} GB/s)")
+    heads = ("forward ms", "torch", "ratio", "backward ms", "torch", "ratio", "GB/s")
+    titles = "".join(f" {head:>{width}s}" for head, width in zip(heads, (11, 8, 6, 12, 8, 6, 6)))
+    print(f"{'case':34s}{titles}   (memory {best * 1e-9:.0f} GB/s)")
     for family in FAMILIES:
         for case in importlib.import_module(f"benchmarks.operators.{family}").CASES:
             if options.only not in f"{family} {case.name}":
