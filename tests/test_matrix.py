@@ -31,7 +31,7 @@ def test_a_new_operator_is_a_gap(matrix):
         found = [gap for gap in matrix.gaps() if gap.startswith(Forgotten.name)]
     finally:
         ops.REGISTRY.pop(Forgotten.name)
-    assert found == [f"forgotten does not answer '{q}'" for q in ("made by", "reference", "gradient", "CPU")]
+    assert found == [f"forgotten does not answer '{q}'" for q in ("made by", "reference", "gradient", "sees", "CPU")]
 
 
 def test_the_page_is_as_the_code_is(matrix):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from striate.errors import ArgumentError, ShapeError
-from striate.window import Window, pad_pairs, pair, same_pads, spans, windows
+from striate.window import NAMED, Window, named_pads, pad_pairs, pair, read_padding, spans, windows
 
 WINDOWS = [Window(size, stride, dilation, (low, high), ceil)
            for size, stride, dilation, low, high, ceil in product((1, 2, 3), (1, 2, 3), (1, 2), (0, 1, 2), (0, 2), (False, True))]
@@ -89,12 +89,47 @@ def test_spans_against_pytorch():
             assert np.flatnonzero(seen.numpy()).tolist() == list(range(n))[span]
 
 
+def test_named_paddings_give_the_sizes_that_they_promise():
+    for size, stride, dilation, n in product((1, 2, 3, 4, 7), (1, 2, 3, 5), (1, 2), (1, 2, 5, 8, 13)):
+        bare = Window(size, stride, dilation)
+        made = {name: windows(size, stride, name, dilation, rank=1, size=(n,))[0] for name in NAMED}
+        assert all(window.pads == named_pads(name, bare, n) for name, window in made.items())
+        for name in ("same", "same_lower", "same_full"):
+            assert made[name].out(n) == -(-n // stride), (name, bare, n)
+        low, high = made["same"].pads
+        assert made["same_lower"].pads == (high, low) and high - low in (0, 1)
+        less = Window(size, stride, dilation, (low, high - 1))
+        assert low + high == 0 or not fitting(less, n) or less.out(n) < -(-n // stride)  # no less would do
+        assert sum(made["same_full"].pads) == bare.extent - 1
+        assert made["full"].out(n) == (n + bare.extent - 2) // stride + 1
+        assert made["valid"].pads == (0, 0)
+
+
+def test_a_transposed_window_grows_as_pytorch_says():
+    for size, stride, dilation, pad, extra, n in product((1, 2, 3), (1, 2, 3), (1, 2, 4), (0, 1), (0, 1, 2, 3), (1, 2, 5)):
+        window = Window(size, stride, dilation, (pad, pad))
+        pixels = (n - 1) * stride - 2 * pad + window.extent + extra
+        if extra < max(stride, dilation) and pixels > 0:
+            weight = torch.zeros(1, 1, size)
+            wanted = F.conv_transpose1d(torch.zeros(1, 1, n), weight, None, stride, pad, extra, 1, dilation).shape[2]
+            assert window.grown(n, extra) == wanted == pixels
+            assert window.reaching(extra).out(pixels) == n
+
+
+def test_a_transposed_window_that_leaves_nothing():
+    with pytest.raises(ShapeError) as error:
+        Window(2, 2, 1, (2, 1)).grown(1, axis="width")
+    assert error.value.args == ("width: (1 - 1) * 2 - 2 - 1 + 2 + 0 = -1 pixels (stride, padding, window's extent, output "
+                                "padding) are none; pad by 2 less",)
+
+
 def test_arguments_are_normalised():
     assert pair(np.int64(3), "stride") == (3, 3) and pair([1, 2], "stride") == (1, 2) and pair(2, "size", 1) == (2,)
     assert pad_pairs([[0, 1], [2, 3]]) == ((0, 1), (2, 3)) and pad_pairs((1, 2), rank=1) == ((1, 2),)
     assert pad_pairs(3, rank=1) == ((3, 3),) and pad_pairs((3,), rank=1) == ((3, 3),)
     assert windows(3, padding="valid") == windows(3) and windows((3, 4), padding="same", dilation=2)[1].pads == (3, 3)
-    assert same_pads(5, 3) == (6, 6) and same_pads(2) == (0, 1)
+    assert windows(5, padding="same", dilation=3) == (Window(5, 1, 3, (6, 6)),) * 2
+    assert read_padding("full") == "full" and read_padding((1, 2), 1) == ((1, 2),)
     assert windows(2, 2, ceil_mode=True) == (Window(2, 2, ceil=True),) * 2
 
 
@@ -108,9 +143,10 @@ ERRORS = [
     (lambda: pair(1.5, "stride", 1), "stride must be one whole number, got 1.5"),
     (lambda: pad_pairs(-1), "padding must not be negative, got -1"),
     (lambda: pad_pairs((1, 2, 3)), "padding must be one whole number or 2 of them, got (1, 2, 3)"),
-    (lambda: windows(3, padding="full"), "padding must be 'valid', 'same' or whole numbers, got 'full'"),
-    (lambda: windows(3, 2, "same"),
-     "padding='same' keeps the size only at stride 1, got stride (2, 2); give the padding as numbers"),
+    (lambda: windows(3, padding="wide"),
+     "padding must be one of 'valid', 'same', 'same_lower', 'same_full', 'full' or whole numbers, got 'wide'"),
+    (lambda: windows(3, 2, "same_lower"),
+     "padding='same_lower' at stride (2, 2) depends on the input's size; give windows(..., size=...)"),
 ]
 
 

@@ -10,6 +10,7 @@ Rows are the operators of `ops.REGISTRY`. A column is a question that every oper
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -17,25 +18,37 @@ from striate.cpu import rules
 from striate.cpu.fuse import REWRITES
 from striate.cpu.kernels.pointwise import EMIT
 from striate.cpu.lower import RULES
+from striate.nn import functional
 from striate.ops import REGISTRY
 from striate.ops.base import Op
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "operators.md"
-QUESTIONS = ("made by", "reference", "gradient", "cost", "CPU")
+QUESTIONS = ("made by", "reference", "gradient", "cost", "sees", "CPU")
 END = "an update is the end of a step: nobody asks for its gradient"
+OWN = "its own position"
 INDEX = "second derivatives through a maximum are left out"
 REASONS = {
     ("increment", "gradient"): "counts whole numbers",
     ("cross_entropy_gradient", "gradient"): "second derivatives of the loss are left out; log_softmax has them",
-    ("batch_norm_gradient", "gradient"): "second derivatives through batch statistics are left out",
-    ("max_pool2d_gradient", "gradient"): INDEX,
-    ("adaptive_max_pool2d_gradient", "gradient"): INDEX,
+    ("binary_cross_entropy_gradient", "gradient"): "second derivatives of the loss are left out; log and products have them",
+    **{(f"{name}_norm_gradient", "gradient"): "second derivatives through statistics are left out" for name in (
+        "batch", "group", "layer", "local_response")},
+    **{(f"{kind}max_pool{rank}d_gradient", "gradient"): INDEX for kind in ("", "adaptive_") for rank in (1, 2, 3)},
+    ("roi_pool_gradient", "gradient"): INDEX,
+    ("curve_gradient", "made by"): "gradient of every curve in ops/elementwise.py",
+    ("curve_gradient", "gradient"): "second derivatives of these curves are left out",
     ("sgd_update", "gradient"): END,
     ("sgd_plain_update", "gradient"): END,
     ("adam_update", "gradient"): END,
     ("gradient_norm", "gradient"): END,
     ("clip_scale", "gradient"): END,
+    ("batch_norm_inference", "sees"): OWN,
+    ("expand", "sees"): OWN,
+    ("flip", "sees"): "a mirror: its positions run backwards, which a field with a stride cannot say",
+    ("tap_index", "sees"): OWN,
+    **{(name, "sees"): "no part of a network's picture" for name in (
+        "increment", "sgd_update", "sgd_plain_update", "adam_update", "gradient_norm", "clip_scale")},
 }
 """Why an operator does not answer a question."""
 
@@ -52,6 +65,8 @@ A cell is a rule, or the reason why there is none.
 - **gradient**: a rule that adds nodes to the graph. *adjoint*: linear in the inputs named, and tested by the identity
   <dy, J v> = <J' dy, v>, exactly; *differences*: tested by finite differences in float64. Both against PyTorch.
 - **cost**: *own*: multiply-accumulates or operations by a formula of its own; *each*: one operation for each output element.
+- **sees**: what one position of the output sees of the inputs, of which receptive fields are made. *own*: a law of its own;
+  *its own position*: elementwise; a gradient is asked for the field of the layer that it belongs to.
 - **CPU**: *chain*: elementwise, computed at the end of another operator's kernel or in a kernel with its neighbours
   (`cpu/kernels/pointwise.py`); *rewritten*: composed of other operators before fusion (`cpu/fuse.py`); otherwise the file of
   `src/striate/cpu/rules` that chooses the kernels.
@@ -59,7 +74,7 @@ A cell is a rule, or the reason why there is none.
 
 
 def makers() -> dict[str, list[str]]:
-    """Who makes each operator: functions of nn/functional.py, methods of Value, optimizers, gradients of operators."""
+    """Who makes each operator: functions of nn/functional, methods of Value, optimizers, gradients of operators."""
     package = ROOT / "src" / "striate"
     helpers: dict[str, set[str]] = {}
     found: dict[str, list[str]] = {}
@@ -70,7 +85,8 @@ def makers() -> dict[str, list[str]]:
                     found.setdefault(kind, []).append(name)
             else:
                 helpers[name] = called(node)
-    for file in ("nn/functional.py", "nn/norm.py", "value.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
+    files = sorted(str(path.relative_to(package)) for path in package.glob("nn/functional/*.py"))
+    for file in (*files, "nn/norm.py", "value.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
         for name, node in definitions(ast.parse((package / file).read_text(encoding="utf-8"))):
             for kind in sorted(set().union(*(helpers.get(c, {c}) for c in called(node, "ops") | called(node)))):
                 found.setdefault(kind, []).insert(0, name)
@@ -110,16 +126,30 @@ def named(item: ast.AST) -> str:
 def cells(kind: type[Op], made: dict[str, list[str]]) -> dict[str, str]:
     """An operator's answer to each question; an empty text where it has none."""
     others = [n for n in made.get(kind.__name__, []) if n != f"gradient of {kind.name}"]
-    makes = [n if n.startswith("gradient of") else f"`{n}`" for n in others]
+    makes = [n if n.startswith("gradient of") else f"`{n}`" for n in others or family(kind.name)]
     tested = f"adjoint in {', '.join(kind.linear_in)}" if kind.linear_in else "differences"
     answers = {
         "made by": ", ".join(makes[:3]) + (", ..." if len(makes) > 3 else ""),
         "reference": "yes" if kind.reference is not Op.reference else "",
         "gradient": tested if kind.gradient is not Op.gradient else "",
-        "cost": "own" if kind.cost is not Op.cost else "each",
+        "cost": "own" if kind.cost is not Op.cost or kind.operations != 1 else "each",
+        "sees": sees(kind),
         "CPU": cpu(kind),
     }
     return {question: answer or REASONS.get((kind.name, question), "") for question, answer in answers.items()}
+
+
+def family(name: str) -> list[str]:
+    """Who makes an operator that is chosen by its rank: the function of its name, or the gradient of the operator."""
+    layer = re.sub("(_input|_weight)?_gradient$", "", name)
+    return [f"gradient of {layer}"] if layer != name and layer in REGISTRY else [name] if name in functional.__all__ else []
+
+
+def sees(kind: type[Op]) -> str:
+    """What one position of the output sees."""
+    if kind.sees is not Op.sees:
+        return "own"
+    return "asked of the layer" if kind.name.endswith("_gradient") else OWN if kind in EMIT else ""
 
 
 def cpu(kind: type[Op]) -> str:

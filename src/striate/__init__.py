@@ -14,33 +14,52 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from striate import data, models, nn, ops, optim, train
+    from striate import data, design, draw, models, nn, ops, optim, text, train, vision
+    from striate.ask.backward import explain_backward
+    from striate.ask.cost import cost
+    from striate.ask.effective import EffectiveField, effective_receptive_field
+    from striate.ask.memory import memory
+    from striate.ask.receptive import ReceptiveField, receptive_field
+    from striate.ask.roofline import roofline
+    from striate.ask.shapes import explain
     from striate.ask.summary import summary
+    from striate.ask.torch_bridge import from_torch
     from striate.cpu.threads import get_num_threads, set_num_threads
     from striate.engine import Step, compile, value_and_grad, vjp
     from striate.graph import Graph, Value, trace
-    from striate.nn.functional import cat, concat, stack
+    from striate.nn.functional import cat, clamp, concat, matmul, maximum, minimum, stack, where
     from striate.random import seed
     from striate.storage import load, load_metadata, save
     from striate.train import Trainer
 
 HOMES = {
+    "striate.ask.backward": ("explain_backward",),
+    "striate.ask.cost": ("cost",),
+    "striate.ask.effective": ("EffectiveField", "effective_receptive_field"),
+    "striate.ask.memory": ("memory",),
+    "striate.ask.receptive": ("ReceptiveField", "receptive_field"),
+    "striate.ask.roofline": ("roofline",),
+    "striate.ask.shapes": ("explain",),
     "striate.ask.summary": ("summary",),
+    "striate.ask.torch_bridge": ("from_torch",),
     "striate.cpu.threads": ("get_num_threads", "set_num_threads"),
     "striate.engine": ("Step", "compile", "value_and_grad", "vjp"),
     "striate.graph": ("Graph", "Value", "trace"),
-    "striate.nn.functional": ("cat", "concat", "stack"),
+    "striate.nn.functional": ("cat", "clamp", "concat", "matmul", "maximum", "minimum", "stack", "where"),
     "striate.random": ("seed",),
     "striate.storage": ("load", "load_metadata", "save"),
     "striate.train": ("Trainer",),
 }
 """Module -> the public names that live in it."""
-MODULES = ("data", "models", "nn", "ops", "optim", "train")
+MODULES = ("data", "design", "draw", "models", "nn", "ops", "optim", "text", "train", "vision")
 PLACES = {name: home for home, names in HOMES.items() for name in names}
 
 __all__ = [
-    "Graph", "Step", "Trainer", "Value", "cat", "compile", "concat", "data", "get_num_threads", "load", "load_metadata", "models",
-    "nn", "ops", "optim", "save", "seed", "set_num_threads", "stack", "summary", "trace", "train", "value_and_grad", "vjp",
+    "EffectiveField", "Graph", "ReceptiveField", "Step", "Trainer", "Value", "cat", "clamp", "compile", "concat", "cost",
+    "data", "design", "draw", "effective_receptive_field", "explain", "explain_backward", "from_torch", "get_num_threads",
+    "load", "load_metadata", "matmul", "maximum", "memory", "minimum", "models", "nn", "ops", "optim", "receptive_field",
+    "roofline", "save", "seed", "set_num_threads", "stack", "summary", "text", "trace", "train", "value_and_grad", "vision",
+    "vjp", "where",
 ]  # fmt: skip
 
 

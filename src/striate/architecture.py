@@ -14,10 +14,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import numpy as np
-
-from striate import random
 from striate.errors import ModelFileError, StriateError
+from striate.nn.init import skipped
 from striate.nn.module import Module, Variable
 
 Description = dict[str, Any]
@@ -27,8 +25,8 @@ def describe(net: Module) -> Description:
     """The architecture of a network; {"class": ...} where only the user's own code can build it.
 
     >>> from striate import nn
-    >>> describe(nn.Sequential(nn.ReLU()))
-    {'layer': 'Sequential', 'children': [['0', {'layer': 'ReLU', 'arguments': {'inplace': False}}]]}
+    >>> describe(nn.Sequential(nn.Flatten()))
+    {'layer': 'Sequential', 'children': [['0', {'layer': 'Flatten', 'arguments': {'start_dim': 1, 'end_dim': -1}}]]}
     """
     found = _describe(net)
     if found is not None and _rebuilds(found, net):
@@ -39,13 +37,10 @@ def describe(net: Module) -> Description:
 def rebuild(description: Description) -> Module:
     """A network of this architecture, with any weights. Raises ModelFileError where striate cannot build it.
 
-    The package's random numbers go on as if nothing had been built.
+    No initial values are drawn: what the weights hold is undefined until others are loaded.
     """
-    state = random.generator().bit_generator.state
-    try:
+    with skipped():
         return _rebuild(description)
-    finally:
-        random.generator().bit_generator.state = state
 
 
 def _rebuild(description: Description) -> Module:
@@ -111,7 +106,7 @@ def _layers(net: Module) -> list[tuple[str, str, str]]:
 
 
 def _shapes(net: Module) -> dict[str, tuple[int, ...]]:
-    return {name: np.shape(array) for name, array in net.state_dict().items()}
+    return {name: variable.shape for name, variable in net._state().items()}
 
 
 def _tuples(value: Any) -> Any:

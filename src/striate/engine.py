@@ -288,6 +288,10 @@ class Step:
         """The program of a step on such inputs."""
         return self.programs.of(*inputs)[0]
 
+    def graph(self, *inputs: Array) -> Graph:
+        """What a step computes for arrays of these shapes: both passes and the updates."""
+        return self._build(*inputs)[0]
+
     def _build(self, *inputs: Array) -> tuple[Graph, Any]:
         graph = new_graph(self.net, self.loss)
         value, outputs, structure = trace_loss(graph, self.net, self.loss, inputs)

@@ -20,17 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
 from striate.architecture import describe, rebuild
 from striate.errors import ArgumentError, ModelFileError
 from striate.nn.module import Module
+from striate.weights import read as read_weights
+from striate.weights import tensors
 
 FORMAT = 1
-FOREIGN = {b"PK\x03\x04": "a zip archive, as torch.save writes it", b"\x80\x02": "a pickle", b"\x89PNG": "a PNG image",
-           b"\x89HDF": "an HDF5 file"}
 
 
 def save(net: Module, path: str | Path, metadata: dict[str, Any] | None = None) -> None:
@@ -52,24 +50,22 @@ def load(path: str | Path, net: Module | None = None) -> Module:
     """The network in a file, in eval mode.
 
     A network of a class of your own is rebuilt by your code: give an instance as `net`, and it gets the weights. With
-    `net`, any safetensors file will do whose names and shapes fit.
+    `net`, any file of weights will do whose names and shapes fit: safetensors, or what torch.save wrote.
 
     Raises ModelFileError: the file is missing, truncated or of another kind; StateDictError: its weights do not fit.
     """
-    header, data = read(Path(path))
-    net = _built(header, path) if net is None else net
-    try:
-        weights = read_tensors(data)
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise ModelFileError(f"the weights in {path} cannot be read: {error}; "
-                             "the file is damaged, or of a newer format") from None
-    net.load_state_dict(weights)
+    if net is not None:
+        net.load_state_dict(read_weights(path))
+        return net.eval()
+    header, data = tensors.read(Path(path))
+    net = _built(header, path)
+    net.load_state_dict(tensors.arrays(data, path))
     return net.eval()
 
 
 def load_metadata(path: str | Path) -> dict[str, Any]:
     """The metadata that `save` was given. Raises ModelFileError as `load` does."""
-    return _held(read(Path(path), weights=False)[0], path)["metadata"]
+    return _held(tensors.read(Path(path), weights=False)[0], path)["metadata"]
 
 
 def version() -> str:
@@ -106,44 +102,6 @@ def _plain(item: Any) -> Any:
     if isinstance(item, (np.ndarray, np.generic)):
         return item.tolist()
     raise TypeError(f"{type(item).__name__} is not data")
-
-
-def read(path: Path, weights: bool = True) -> tuple[dict[str, Any], bytes]:
-    """The header of a model file and, with `weights`, all of its bytes."""
-    try:
-        with path.open("rb") as file:
-            start, size = file.read(9), os.fstat(file.fileno()).st_size
-            length = int.from_bytes(start[:8], "little")
-            kind = next((kind for magic, kind in FOREIGN.items() if start.startswith(magic)), "")
-            if len(start) < 9 or kind or start[8:] != b"{":
-                raise ModelFileError(f"{path} is not a model file{f' but {kind}' if kind else ''}; "
-                                     "st.load reads what st.save wrote, and safetensors files")
-            _whole(path, 8 + length, size)
-            text = start[8:] + file.read(length - 1)
-            header = _parsed(text, path)
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-            _whole(path, 8 + length + max(ends, default=0), size)
-            return header, start[:8] + text + file.read() if weights else b""
-    except ModelFileError:
-        raise
-    except FileNotFoundError:
-        raise ModelFileError(f"there is no model file {path}; check the path") from None
-    except IsADirectoryError:
-        raise ModelFileError(f"{path} is a folder; give the path of a model file") from None
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _whole(path: Path, expected: int, found: int) -> None:
-    if found < expected:
-        raise ModelFileError(f"{path} is truncated: expected {expected:,} bytes, found {found:,}; copy or save it again")
-
-
-def _parsed(text: bytes, path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise ModelFileError(f"the header of {path} is damaged; copy or save the file again") from None
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 from striate import ops
@@ -94,6 +95,46 @@ class Value:
     def __pow__(self, exponent: float) -> Value:
         return self.graph.apply(ops.Power(float(exponent)), self)
 
+    def __matmul__(self, other: Any) -> Value:
+        return matmul(self, self.graph.lift(other))
+
+    def __rmatmul__(self, other: Any) -> Value:
+        return matmul(self.graph.lift(other), self)
+
+    # comparisons, as masks of 1 and 0; == stays the identity of values
+    def __gt__(self, other: Any) -> Value:
+        return self.graph.apply(ops.Compare("gt"), self, other)
+
+    def __ge__(self, other: Any) -> Value:
+        return self.graph.apply(ops.Compare("ge"), self, other)
+
+    def __lt__(self, other: Any) -> Value:
+        return self.graph.apply(ops.Compare("lt"), self, other)
+
+    def __le__(self, other: Any) -> Value:
+        return self.graph.apply(ops.Compare("le"), self, other)
+
+    def eq(self, other: Any) -> Value:
+        return self.graph.apply(ops.Compare("eq"), self, other)
+
+    def ne(self, other: Any) -> Value:
+        return self.graph.apply(ops.Compare("ne"), self, other)
+
+    matmul, pow, gt, ge, lt, le = __matmul__, __pow__, __gt__, __ge__, __lt__, __le__
+
+    def maximum(self, other: Any) -> Value:
+        return self.graph.apply(ops.Maximum(), self, other)
+
+    def minimum(self, other: Any) -> Value:
+        return self.graph.apply(ops.Minimum(), self, other)
+
+    def clamp(self, min: float | None = None, max: float | None = None) -> Value:
+        low, high = (-inf if min is None else float(min)), (inf if max is None else float(max))
+        return self.graph.apply(ops.Clamp(low, high), self)
+
+    clip = clamp
+
+    # functions of each element
     def exp(self) -> Value:
         return self.graph.apply(ops.Exp(), self)
 
@@ -103,8 +144,29 @@ class Value:
     def sqrt(self) -> Value:
         return self.graph.apply(ops.Power(0.5), self)
 
+    def rsqrt(self) -> Value:
+        return self.graph.apply(ops.Power(-0.5), self)
+
+    def square(self) -> Value:
+        return self * self
+
+    def reciprocal(self) -> Value:
+        return 1 / self
+
     def abs(self) -> Value:
         return self.graph.apply(ops.Abs(), self)
+
+    def sign(self) -> Value:
+        return (self > 0) - (self < 0)
+
+    def erf(self) -> Value:
+        return self.graph.apply(ops.Erf(), self)
+
+    def sin(self) -> Value:
+        return self.graph.apply(ops.Sin(), self)
+
+    def cos(self) -> Value:
+        return self.graph.apply(ops.Cos(), self)
 
     def relu(self) -> Value:
         return self.graph.apply(ops.ReLU(), self)
@@ -171,7 +233,57 @@ class Value:
         step = -(-self.shape[at] // chunks)
         return tuple(self.graph.apply(ops.slice_axis(self.shape, at, i, i + step), self) for i in range(0, self.shape[at], step))
 
+    def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Value, ...]:
+        """Parts of split_size elements along an axis, the last with the rest; or of the sizes given, which must fill the axis."""
+        at = ops.axis(dim, self.ndim)
+        stops = ops.split_stops(self.shape[at], split_size)
+        return tuple(self.narrow(at, start, stop - start) for start, stop in zip((0, *stops), stops, strict=False))
+
+    def narrow(self, dim: int, start: int, length: int) -> Value:
+        at = ops.axis(dim, self.ndim)
+        return self.graph.apply(ops.slice_axis(self.shape, at, start, start + length), self)
+
+    def movedim(self, source: int, destination: int) -> Value:
+        order = [i for i in range(self.ndim) if i != ops.axis(source, self.ndim)]
+        order.insert(ops.axis(destination, self.ndim), ops.axis(source, self.ndim))
+        return self.permute(order)
+
+    moveaxis = movedim
+    swapaxes = transpose
+
+    def repeat(self, *sizes: Any) -> Value:
+        """The whole of it so many times along each axis; more numbers than axes make new ones in front."""
+        times = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+        single, wide, final = ops.repeat_shapes(self.shape, times)
+        return self.reshape(single).expand(wide).reshape(final)
+
+    def tile(self, *sizes: Any) -> Value:
+        """`repeat`, with ones in front where numbers are fewer than axes."""
+        times = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+        return self.repeat((1,) * (self.ndim - len(times)) + times)
+
+    def flip(self, *dims: Any) -> Value:
+        return self.graph.apply(ops.Flip(ops.reduce_axes(dims[0] if len(dims) == 1 else dims, self.ndim)), self)
+
+    def roll(self, shifts: int, dims: int) -> Value:
+        """Moved along an axis by `shifts` elements; what leaves at one end comes in at the other."""
+        at = ops.axis(dims, self.ndim)
+        n = self.shape[at]
+        cut = -shifts % n
+        parts = self.narrow(at, cut, n - cut), self.narrow(at, 0, cut)
+        return self.graph.apply(ops.Concat(at), *parts) if cut else self
+
     def __getitem__(self, key: Any) -> Value:
         sliced, shape = ops.slice_of(self.shape, key)
         value = self if sliced is None else self.graph.apply(sliced, self)
         return value if value.shape == shape else value.reshape(shape)
+
+
+def matmul(a: Value, b: Value) -> Value:
+    """a @ b as in NumPy: an input of one axis is a row on the left and a column on the right, and that axis is gone after it."""
+    left, right = (a if a.ndim > 1 else a.unsqueeze(0)), (b if b.ndim > 1 else b.unsqueeze(1))
+    batch = ops.broadcast(left.shape[:-2], right.shape[:-2])
+    left, right = (v if prod(v.shape[:-2]) in (1, prod(batch)) else v.expand(*batch, *v.shape[-2:]) for v in (left, right))
+    y = a.graph.apply(ops.MatMul(), left, right)
+    y = y if b.ndim > 1 else y.squeeze(-1)
+    return y if a.ndim > 1 else y.squeeze(-1 if b.ndim == 1 else -2)

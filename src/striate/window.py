@@ -65,6 +65,25 @@ class Window:
         last = room // self.stride
         return last if self.ceil and last * self.stride >= n + low else last + 1  # windows start inside input or low pad
 
+    def formula(self, n: int) -> str:
+        """`out` as an equation with its numbers: (input + padding - extent of the window) / stride.
+
+        >>> Window(5, pads=(2, 2)).formula(28), Window(3, stride=2, dilation=2).formula(16)
+        ('(28 + 2 + 2 - 5) / 1 + 1 = 28', 'floor((16 - (2 * (3 - 1) + 1)) / 2) + 1 = 6')
+        >>> Window(4, pads=(1, 2)).formula(8)
+        '(8 + 1 + 2 - 4) / 1 + 1 = 8 (no pixel is the centre of 4: 1 before, 2 behind)'
+        """
+        pads = "".join(f" + {p}" for p in self.pads) if any(self.pads) else ""
+        extent = f"({self.dilation} * ({self.size} - 1) + 1)" if self.dilation > 1 else f"{self.size}"
+        divided = f"({n}{pads} - {extent}) / {self.stride}"
+        if (n + sum(self.pads) - self.extent) % self.stride:
+            divided = f"{'ceil' if self.ceil else 'floor'}({divided})"
+        last = (n + sum(self.pads) - self.extent) / self.stride
+        less = " - 1 (the last would start in the padding)" if self.ceil and self.out(n) < -(-last // 1) + 1 else ""
+        low, high = self.pads
+        off = f" (no pixel is the centre of {self.extent}: {low} before, {high} behind)" if self.out(n) == n and low != high else ""  # noqa: E501
+        return f"{divided} + 1{less} = {self.out(n)}{off}"
+
     def read(self, p: Index, tap: Index) -> Index:
         """The input pixel that `tap` of output p reads; it may lie in the padding.
 
@@ -91,6 +110,15 @@ class Window:
         first = self.read(p, 0)
         low, high = ((most(edge - first, 0) + self.dilation - 1) // self.dilation for edge in (0, n))
         return least(low, self.size), least(high, self.size)
+
+    def products(self, n: int) -> int:
+        """Real pixels that all positions read together: the products along this axis that are not with padding.
+
+        >>> Window(3, pads=(1, 1)).products(28)
+        82
+        """
+        first = (self.pads[0] - tap * self.dilation for tap in range(self.size))  # p * stride reads pixel 0 of the input
+        return sum(max(0, min(self.out(n), -(-(n + at) // self.stride)) - max(0, -(-at // self.stride))) for at in first)
 
     def readers(self, pixel: int, n: int) -> list[tuple[int, int]]:
         """(output, tap) of every window that reads a pixel: the way back from `read`.
@@ -148,6 +176,49 @@ class Window:
         """
         return max(0, n + sum(self.pads) - ((self.out(n) - 1) * self.stride + self.extent))
 
+    def grown(self, n: int, extra: int = 0, axis: str = "axis") -> int:
+        """Pixels that a transposed convolution makes of n: (n - 1) * stride - low - high + D + extra; ShapeError below 1.
+
+        `extra` is PyTorch's output_padding, pixels at the high end, which `out` would leave uncovered.
+
+        >>> Window(3, stride=2, pads=(1, 1)).grown(2), Window(3, stride=2, pads=(1, 1)).grown(2, extra=1)
+        (3, 4)
+        """
+        low, high = self.pads
+        pixels = (n - 1) * self.stride - low - high + self.extent + extra
+        if pixels < 1:
+            raise ShapeError(f"{axis}: ({n} - 1) * {self.stride} - {low} - {high} + {self.extent} + {extra} = {pixels} pixels "
+                             "(stride, padding, window's extent, output padding) are none", fix=f"pad by {1 - pixels} less")
+        return pixels
+
+    def growth(self, n: int, out: int) -> str:
+        """`grown` as an equation with its numbers, for `out` pixels made of n.
+
+        >>> Window(3, stride=2, pads=(1, 1)).growth(2, 4)
+        '(2 - 1) * 2 - 1 - 1 + 3 + 1 = 4'
+        """
+        low, high = self.pads
+        extra = out - ((n - 1) * self.stride + self.extent - low - max(high, 0))
+        pads = f" - {low} - {max(high, 0)}" if low or high > 0 else ""
+        return f"({n} - 1) * {self.stride}{pads} + {self.extent}{f' + {extra}' if extra else ''} = {out}"
+
+    def short_growth(self, n: int) -> int:
+        """stride * n + stride - size: often quoted in place of `grown`, but true only with size - stride pixels of padding a side.
+
+        >>> [Window(3, 2, pads=(p, p)).short_growth(2) for p in (0, 1)], [Window(3, 2, pads=(p, p)).grown(2) for p in (0, 1)]
+        ([3, 3], [5, 3])
+        """  # noqa: E501
+        return self.stride * n + self.stride - self.size
+
+    def reaching(self, extra: int) -> Window:
+        """The window of which `grown(n, extra)` pixels have n positions: whole strides of extra pixels cost high padding.
+
+        >>> Window(3, stride=2, dilation=4).reaching(3)
+        Window(size=3, stride=2, dilation=4, pads=(0, -2), ceil=False)
+        """
+        low, high = self.pads
+        return replace(self, pads=(low, high - extra // self.stride * self.stride))
+
     def transpose(self, n: int) -> Window:
         """The stride-1 window that carries the gradient back, over an output with stride-1 zeros between its pixels.
 
@@ -162,7 +233,7 @@ class Window:
         return replace(self, stride=1, pads=(back, n + self.extent - 1 - stretched - back), ceil=False)
 
 
-def span(p: Index, n: int, out: int) -> tuple[Index, Index]:
+def span(p: Index, n: Index, out: Index) -> tuple[Index, Index]:
     """(first, stop) of the pixels that output p of adaptive pooling sees: floor(p * n / out) to ceil((p + 1) * n / out) - 1.
 
     span(pixel, out, n) is the way back: the outputs that see a pixel. p may be an index of a running kernel.
@@ -183,6 +254,7 @@ def spans(n: int, out: int) -> list[slice]:
 
 
 Window2d = tuple[Window, Window]
+
 
 def pair(value: int | Sequence[int], name: str, rank: int = 2) -> tuple[int, ...]:
     """One whole number for every axis, or one number each.
@@ -207,6 +279,8 @@ def pad_pairs(padding, name: str = "padding", rank: int = 2) -> tuple[tuple[int,
     >>> pad_pairs(1), pad_pairs((1, 2)), pad_pairs((0, 1, 2, 3)), pad_pairs(((0, 1), (2, 3)))
     (((1, 1), (1, 1)), ((1, 1), (2, 2)), ((0, 1), (2, 3)), ((0, 1), (2, 3)))
     """
+    if isinstance(padding, str):
+        raise ArgumentError(f"{name} must be counted in pixels here, got '{padding}'; give whole numbers")
     several = padding if isinstance(padding, Sequence) else ()
     if len(several) == rank and all(isinstance(p, Sequence) for p in several):
         pairs = tuple((low, high) for low, high in (pair(both, name) for both in several))
@@ -220,35 +294,65 @@ def pad_pairs(padding, name: str = "padding", rank: int = 2) -> tuple[tuple[int,
     return pairs
 
 
-def same_pads(size: int, dilation: int = 1) -> tuple[int, int]:
-    """Padding that keeps the size at stride 1; the odd pixel goes high, as in PyTorch, TensorFlow and Keras.
+NAMED = ("valid", "same", "same_lower", "same_full", "full")
+"""Paddings that have a name; see `named_pads`."""
 
-    >>> same_pads(3), same_pads(4)
-    ((1, 1), (1, 2))
+
+def named_pads(name: str, window: Window, n: int) -> tuple[int, int]:
+    """(low, high) of a padding by name, for a window of extent D and stride s over n pixels.
+
+    valid       none: ceil((n - D + 1) / s) positions
+    same        ceil(n / s) positions with the least padding, max((ceil(n / s) - 1) * s + D - n, 0) in all; the odd pixel
+                goes high, as in TensorFlow, Keras and ONNX's SAME_UPPER, and at stride 1 in PyTorch
+    same_lower  the same with the odd pixel low, as in ONNX's SAME_LOWER
+    same_full   D - 1 in all whatever the stride, the odd pixel low, as in Dive into Deep Learning: ceil(n / s) positions too
+    full        D - 1 on each side: every position that touches the input, a wide convolution
+
+    >>> window = Window(3, stride=2)
+    >>> [named_pads(name, window, 224) for name in NAMED]
+    [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2)]
     """
-    total = dilation * (size - 1)
-    return total // 2, total - total // 2
+    if name == "valid":
+        return 0, 0
+    if name == "full":
+        return window.extent - 1, window.extent - 1
+    full = window.extent - 1
+    total = full if name == "same_full" else max((-(-n // window.stride) - 1) * window.stride + window.extent - n, 0)
+    less, more = total // 2, total - total // 2
+    return (less, more) if name == "same" else (more, less)
 
 
-def windows(kernel_size, stride=1, padding=0, dilation=1, ceil_mode: bool = False, rank: int = 2) -> tuple[Window, ...]:
+def read_padding(padding: Any, rank: int = 2) -> str | tuple[tuple[int, int], ...]:
+    """A padding's name as it is, or (low, high) for each axis.
+
+    >>> read_padding("same"), read_padding(1)
+    ('same', ((1, 1), (1, 1)))
+    """
+    if not isinstance(padding, str):
+        return pad_pairs(padding, rank=rank)
+    if padding not in NAMED:
+        known = ", ".join(f"'{name}'" for name in NAMED)
+        raise ArgumentError(f"padding must be one of {known} or whole numbers, got '{padding}'")
+    return padding
+
+
+def windows(kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, rank: int = 2,
+            size: Sequence[int] | None = None) -> tuple[Window, ...]:
     """One Window an axis out of PyTorch's arguments: the one place where they are normalised.
 
-    padding: a number, one an axis, (top, bottom, left, right), pairs ((top, bottom), (left, right)), 'valid' or 'same'.
+    padding: a number, one an axis, (top, bottom, left, right), pairs ((top, bottom), (left, right)), or a name (`named_pads`).
+    size: the input's pixels along each axis; 'same' and 'same_lower' depend on them where the stride is not 1.
 
     >>> windows(3, stride=2, padding=(1, 0), rank=2)[1]
     Window(size=3, stride=2, dilation=1, pads=(0, 0), ceil=False)
+    >>> windows(3, stride=2, padding="same", rank=1, size=(224,))
+    (Window(size=3, stride=2, dilation=1, pads=(0, 1), ceil=False),)
     """
     sizes, strides = pair(kernel_size, "kernel_size", rank), pair(stride, "stride", rank)
-    dilations = pair(dilation, "dilation", rank)
-    if padding == "valid":
-        pads = pad_pairs(0, rank=rank)
-    elif padding == "same":
-        if any(s != 1 for s in strides):
-            raise ArgumentError(f"padding='same' keeps the size only at stride 1, got stride {strides}; "
-                                "give the padding as numbers")
-        pads = tuple(same_pads(size, dilation) for size, dilation in zip(sizes, dilations, strict=True))
-    elif isinstance(padding, str):
-        raise ArgumentError(f"padding must be 'valid', 'same' or whole numbers, got '{padding}'")
-    else:
-        pads = pad_pairs(padding, rank=rank)
-    return tuple(Window(*axis, ceil_mode) for axis in zip(sizes, strides, dilations, pads, strict=True))
+    dilations, pads = pair(dilation, "dilation", rank), read_padding(padding, rank)
+    bare = tuple(Window(*axis, ceil=ceil_mode) for axis in zip(sizes, strides, dilations, strict=True))
+    if isinstance(pads, str):
+        if size is None and pads in ("same", "same_lower") and any(s != 1 for s in strides):
+            raise ArgumentError(f"padding='{pads}' at stride {strides} depends on the input's size; give windows(..., size=...)")
+        pads = tuple(named_pads(pads, w, n) for w, n in zip(bare, size or (1,) * rank, strict=True))
+    return tuple(replace(w, pads=both) for w, both in zip(bare, pads, strict=True))

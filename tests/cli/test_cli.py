@@ -181,11 +181,11 @@ def test_summary_of_a_name(call):
 WRONG = [
     (("fly",), "No such command 'fly'; see striate --help"),
     (("train",), "Missing argument 'DATA'; see striate train --help"),
-    (("train", "nowhere"), "there is no folder 'nowhere'; give captcha, mnist, fashion-mnist, cifar10, or a folder with one "
-                           "folder of images for each class"),
+    (("train", "nowhere"), "there is no folder 'nowhere'; give captcha, mnist, fashion-mnist, cifar10, a folder with one "
+                           "folder of images for each class, or a .csv file with the columns text and label"),
     (("train", "shades", "--size", "big"),
      "a size is a number of pixels, such as 64, or HEIGHTxWIDTH, such as 60x160; got 'big'"),
-    (("train", "shades", "--model", "lanet"), "there is no model 'lanet'; did you mean 'lenet'?"),
+    (("train", "shades", "--model", "lanet"), "there is no model 'lanet'; did you mean 'lenet' or 'lenet5' or 'alexnet'?"),
     (("train", "shades", "--out", "no/where.st"),
      "Invalid value for --out: the folder {}/no does not exist; see striate train --help"),
     (("train", "shades", "--model", "lenet"),

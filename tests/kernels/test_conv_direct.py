@@ -1,11 +1,13 @@
 """Direct convolution and its two gradients against the operators, over windows, strides, dilations, pads, groups and tails."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from tests.kernels.harness import MACHINES, check, floats, last
 
 from striate import ops
-from striate.cpu.kernels.conv_direct import ConvDirect, Taps, tile_for
+from striate.cpu.kernels.conv_direct import ConvDirect, Depth, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.layout import Packed
@@ -85,6 +87,75 @@ def test_weight_gradient(shape, window, meaning, parts):
         if x[own].size:
             wanted[part] = form.pack(op.reference(x[own], dy[own]))
     kernel = ConvWeights(C, H, W, K, window, groups, form.lanes, 4, 2, parts)
+    check(kernel, {"N": N, "x": last(x), "dy": last(dy)}, {"dw": wanted}, meanings=(meaning,))
+
+
+SPACE = {  # (N, C, D, H, W, K, groups), window
+    "one voxel": ((1, 1, 1, 1, 1, 1, 1), windows(1, rank=3)),
+    "3 p1": ((2, 5, 4, 3, 6, 17, 1), windows(3, 1, 1, rank=3)),
+    "2x3x1 s2 d2, 2 groups": ((1, 6, 6, 5, 7, 8, 2), windows((2, 3, 1), 2, ((0, 2), (1, 0), (0, 0)), (2, 1, 1), rank=3)),
+    "larger than the input": ((1, 2, 2, 3, 1, 3, 1), windows(5, (2, 1, 3), 2, rank=3)),
+    "window below the stride": ((3, 9, 5, 5, 4, 5, 1), windows(2, 3, 1, rank=3)),
+}
+each_space = pytest.mark.parametrize(("shape", "window"), SPACE.values(), ids=SPACE)
+
+
+def space_form(shape, window, meaning: str, turned: bool = False) -> Packed:
+    C, K, groups = shape[1], *shape[5:]
+    taps = [w.size for w in window]
+    lanes = narrow((C if turned else K) // groups, MACHINES[meaning].lanes)
+    return Packed(groups, K // groups, C // groups, taps[0] * taps[1], taps[2], lanes, turned)
+
+
+@each_machine
+@each_space
+def test_forward_in_space(shape, window, meaning):
+    N, C, D, H, W, K, groups = shape
+    x, w = floats(N, C, D, H, W), floats(K, C // groups, *(v.size for v in window), seed=1)
+    form = space_form(shape, window, meaning)
+    y = last(ops.Conv3d(window, groups).reference(x, w))
+    slices, rows, columns = (Taps(v.size, -v.pads[0], v.dilation, v.stride) for v in window)
+    O, P, Q = y.shape[1:4]
+    kernel = ConvDirect(C, H, W, K, P, Q, (window[1].size, window[2].size), rows, columns, groups, lanes=form.lanes, pixels=3,
+                        vectors=2, depth=Depth(D, O, window[0].size, slices, O))
+    check(kernel, {"N": N, "x": last(x), "w": form.pack(w)}, {"y0": y}, meanings=(meaning,))
+
+
+@each_machine
+@each_space
+def test_input_gradient_in_space(shape, window, meaning):
+    N, C, D, H, W, K, groups = shape
+    size, strides = (D, H, W), tuple(v.stride for v in window)
+    out = tuple(v.out(n) for v, n in zip(window, size, strict=True))
+    w, form = floats(K, C // groups, *(v.size for v in window), seed=1), space_form(shape, window, meaning, turned=True)
+    dy = floats(N, K, *out, seed=3)
+    dx = last(ops.Conv3dInputGradient(window, groups, size).reference(dy, w))
+    for first in product(*(range(min(s, n)) for s, n in zip(strides, size, strict=True))):
+        part = [-(-(n - a) // s) for n, a, s in zip(size, first, strides, strict=True)]
+        slices, rows, columns = (phase(v, a) for v, a in zip(window, first, strict=True))
+        own = (slice(None), *(slice(a, None, s) for a, s in zip(first, strides, strict=True)))
+        wanted = np.full_like(dx, np.nan)
+        wanted[own] = dx[own]
+        kernel = ConvDirect(K, *out[1:], C, *part[1:], (window[1].size, window[2].size), rows, columns, groups, size[1:],
+                            strides[1:], first[1:], form.lanes, 3, 2,
+                            depth=Depth(out[0], part[0], window[0].size, slices, D, strides[0], first[0]))
+        check(kernel, {"N": N, "x": last(dy), "w": form.pack(w)}, {"y0": wanted}, meanings=(meaning,))
+
+
+@each_machine
+@each_space
+@pytest.mark.parametrize("parts", [1, 4])
+def test_weight_gradient_in_space(shape, window, meaning, parts):
+    """Slices of the output count as images where the batch is cut in parts."""
+    N, C, D, H, W, K, groups = shape
+    form, op = space_form(shape, window, meaning), ops.Conv3dWeightGradient(window, groups)
+    x, dy = floats(N, C, D, H, W), floats(N, K, *(v.out(n) for v, n in zip(window, (D, H, W), strict=True)), seed=3)
+    slices, wanted = N * dy.shape[2], np.zeros((parts, form.size), np.float32)
+    for part in range(parts):
+        own = np.zeros(slices, np.float32)
+        own[slices * part // parts : slices * (part + 1) // parts] = 1
+        wanted[part] = form.pack(op.reference(x, dy * own.reshape(N, 1, -1, 1, 1)))
+    kernel = ConvWeights(C, H, W, K, window[1:], groups, form.lanes, 4, 2, parts, D, window[0])
     check(kernel, {"N": N, "x": last(x), "dy": last(dy)}, {"dw": wanted}, meanings=(meaning,))
 
 

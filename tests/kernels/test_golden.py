@@ -19,9 +19,9 @@ from striate.window import windows
 KERNELS = {
     "conv_direct": ConvDirect(2, 4, 3, 8, 4, 3, (3, 3), Taps(3, -1, 1, 1), Taps(3, -1, 1, 1), lanes=8, pixels=3, vectors=1),
     "gemm": Gemm(7, 8, 8, 2, 1),
-    "avg_pool": AvgPool(8, 6, 6, windows(2, 2)),
-    "max_pool": MaxPool(8, 4, 4, windows(2, 2), tap="u8"),
-    "max_pool_gradient": MaxPoolGradient(8, 4, 4, windows(3, 2, 1)),
+    "avg_pool": AvgPool(8, (6, 6), windows(2, 2)),
+    "max_pool": MaxPool(8, (4, 4), windows(2, 2), tap="u8"),
+    "max_pool_gradient": MaxPoolGradient(8, (4, 4), windows(3, 2, 1)),
     "norm_statistics": NormStatistics(70, 4),
     "normalise_relu": Normalise(20, Chain((), ((ops.ReLU(), (0,)),), (1,))),
     "reduce_mean": Reduce("mean", 6),

@@ -6,7 +6,7 @@ import torch
 from tests.kernels.harness import check, floats
 
 from striate import ops
-from striate.cpu.kernels.loss import CrossEntropy, CrossEntropyFinish, CrossEntropyGradient
+from striate.cpu.kernels.loss import CrossEntropy, CrossEntropyFinish, CrossEntropyGradient, OneHot
 
 CASES = [(3, 0.0, False), (10, 0.0, True), (10, 0.1, False), (37, 0.2, True), (16, 1.0, True)]
 
@@ -77,3 +77,25 @@ def test_ignored_rows_count_for_nothing():
     check(CrossEntropyFinish("mean"), {"rows": 2, "part": part}, {"y": np.full(1, np.nan, np.float32)})
     inputs = {"rows": 2, "dloss": floats(1), "x": x, "target": target, "part": part}
     check(CrossEntropyGradient(3), inputs, {"dx": np.zeros((2, 3), np.float32)})
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("C", [1, 3, 17, 37])
+def test_log_probabilities(C, weighted):
+    x, target, weight = batch(C)
+    target = np.minimum(target, C - 1)
+    own = {"weight": weight} if weighted else {}
+    scales = np.where(target == 0, 0, weight[target] if weighted else 1).astype(np.float32)
+    part = np.stack([-scales * x[np.arange(7), target], scales], 1)
+    check(CrossEntropy(C, 0.0, 0, weighted, False), {"rows": 7, "x": x, "target": target} | own, {"part": part})
+    dloss = floats(7)
+    dx = -(scales * dloss)[:, None] * (target[:, None] == np.arange(C))
+    inputs = {"rows": 7, "dloss": dloss, "x": x, "target": target, "part": part} | own
+    check(CrossEntropyGradient(C, 0.0, 0, weighted, "none", False), inputs, {"dx": dx.astype(np.float32)})
+
+
+@pytest.mark.parametrize("C", [1, 3, 17, 37])
+@pytest.mark.parametrize("rows", [1, 9])
+def test_one_hot(C, rows):
+    x = np.arange(rows, dtype=np.int64) % (C + 1)  # the last is no class
+    check(OneHot(C), {"rows": rows, "x": x}, {"y": (x[:, None] == np.arange(C)).astype(np.float32)}, 0.0)

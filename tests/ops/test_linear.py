@@ -1,6 +1,7 @@
 """Fully connected layers against PyTorch."""
 
 import pytest
+import torch
 import torch.nn.functional as F
 from tests.helpers import check_op, check_torch, draw
 
@@ -38,3 +39,17 @@ def test_errors(specs, text):
     with pytest.raises(ShapeError) as error:
         ops.Linear().infer(*specs)
     assert error.value.args == (text,)
+
+
+@pytest.mark.parametrize("a, b", [((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4)), ((2, 3), (5, 3, 4)),
+                                  ((2, 1, 4, 3), (5, 3, 2)), ((1, 2, 3), (3, 1))], ids=str)
+def test_matmul(a, b):
+    check_op(ops.MatMul(), draw(*a), draw(*b))
+    check_torch(ops.MatMul(), torch.matmul, draw(*a), draw(*b))
+
+
+def test_matmul_errors():
+    with pytest.raises(ShapeError) as error:
+        ops.MatMul().infer(Spec((2, 3)), Spec((4, 3)))
+    assert error.value.args == ("a (2, 3) @ b (4, 3): the last axis of a must be as long as the last but one of b; "
+                                "transpose or reshape one of them",)

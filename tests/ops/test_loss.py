@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.helpers import check_forward, check_op, close, draw
+from tests.helpers import check_forward, check_op, check_torch, close, draw, gradients_of
 
 from striate import ops
 from striate.errors import ArgumentError, DataError, DtypeError, ShapeError
@@ -66,6 +66,52 @@ def test_shapes_and_costs(weighted, reduction):
 
 def test_finite_differences():
     check_op(ops.CrossEntropy(0.1), draw(4, 5), labels((4, 5)))
+    check_op(ops.CrossEntropy(logits=False), draw(4, 5), labels((4, 5)))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_log_probabilities(shape, weighted, reduction):
+    weight = (0.5 + np.abs(draw(shape[1])),) if weighted else ()
+    x, target = draw(*shape), labels(shape, -100 if shape[0] > 1 else None)
+    op = ops.CrossEntropy(0.0, -100, reduction, logits=False)
+
+    def function(x, t, w=None):
+        return F.nll_loss(x, t, w, reduction=reduction)
+
+    close(op.reference(x, target, *weight), function(*map(torch.tensor, (x, target, *weight))).numpy())
+    close(*gradients(op, function, x, target, weight))
+
+
+def test_binary_cross_entropy():
+    x, target = 0.5 + 0.4 * np.tanh(draw(3, 4)), 0.5 + 0.5 * np.tanh(draw(3, 4, seed=1))
+    op = ops.BinaryCrossEntropy()
+    check_op(op, x, target)
+    check_torch(op, lambda x, t: F.binary_cross_entropy(x, t, reduction="none"), x, target)
+    ends = np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0, 0.0])
+    with np.errstate(divide="ignore"):
+        close(op.reference(*ends), [0, 0, 100, 100])
+    tensors = [torch.tensor(e, requires_grad=i == 0) for i, e in enumerate(ends)]
+    F.binary_cross_entropy(*tensors, reduction="sum").backward()
+    close(gradients_of(op, ends, np.ones(4))[0], tensors[0].grad.numpy(), 1e-7)  # PyTorch's 1e-12 is a float32
+
+
+@pytest.mark.parametrize("delta", [0.5, 1.0, 2.0])
+def test_huber(delta):
+    check_op(ops.Huber(delta), draw(3, 5))
+    zero = torch.zeros((), dtype=torch.float64)
+    for x in (draw(3, 5), np.array([-2, -1, -0.5, 0, 0.5, 1, 2])):
+        check_torch(ops.Huber(delta), lambda x: F.huber_loss(x, zero.expand(x.shape), "none", delta), x)
+
+
+def test_one_hot():
+    x = np.array([[2, 0], [1, 4]])
+    assert np.array_equal(ops.OneHot(5).reference(x), F.one_hot(torch.tensor(x), 5).float().numpy())
+    assert ops.OneHot(5).infer(Spec((2, 2), "int64")) == Spec((2, 2, 5))
+    with pytest.raises(DtypeError) as error:
+        ops.OneHot(5).infer(Spec((2, 2)))
+    assert error.value.args == ("x has dtype float32 but holds class indices; convert it with astype('int64')",)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8])

@@ -1,5 +1,7 @@
 """Pooling against PyTorch: ties, ceil mode, divisors, and windows that PyTorch's padding rule allows."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +111,48 @@ def test_adaptive(size, out):
     check_torch(ops.AdaptiveMaxPool2d(out), lambda t: F.adaptive_max_pool2d(t, out), np.round(x))
     indices = F.adaptive_max_pool2d(torch.tensor(x), out, return_indices=True)[1]
     close(ops.AdaptiveMaxPool2d(out).reference(x)[1], indices.numpy())
+
+
+# size, kernel, stride, padding, dilation
+LINES = [((9,), 2, 2, 0, 1), ((9,), 3, 2, 1, 1), ((8,), 2, 1, 0, 3), ((7,), 7, 1, 0, 1)]
+VOLUMES = [((4, 5, 6), 2, 2, 0, 1), ((5, 4, 7), 3, 2, 1, 1), ((4, 3, 5), (2, 3, 2), (1, 2, 1), (1, 1, 0), (2, 1, 1)),
+           ((2, 3, 4), (2, 3, 4), 1, 0, 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize("size, kernel, stride, padding, dilation", LINES + VOLUMES, ids=str)
+def test_lines_and_volumes(size, kernel, stride, padding, dilation, ceil):
+    rank, x = len(size), draw(2, 3, *size)
+    window = windows(kernel, stride, padding, dilation, ceil, rank)
+    theirs = getattr(F, f"max_pool{rank}d")
+    op = ops.pool.max_pool_of(window)
+    check_op(op, x)
+    for values in (x, np.round(x)):  # rounded: with ties
+        check_torch(op, lambda t: theirs(t, kernel, stride, padding, dilation, ceil), values)
+        index = theirs(torch.tensor(values), kernel, stride, padding, dilation, ceil, return_indices=True)[1]
+        close(ops.TapIndex(window, size).reference(op.reference(values)[1]), index.numpy())
+    check_forward(ops.TapIndex(window, size), op.reference(x)[1])
+    average = getattr(F, f"avg_pool{rank}d")
+    for include in (False, True):
+        op = ops.pool.avg_pool_of(windows(kernel, stride, padding, 1, ceil, rank), include)
+        check_op(op, x)
+        check_torch(op, partial(average, kernel_size=kernel, stride=stride, padding=padding, ceil_mode=ceil,
+                                count_include_pad=include), x)  # fmt: skip
+        check_op(ops.pool.avg_pool_gradient_of(op.window, include, 3, size), op.reference(x))
+
+
+@pytest.mark.parametrize("size, out", [((7,), (3,)), ((4,), (9,)), ((5, 4, 6), (2, 3, 4)), ((1, 3, 2), (2, 1, 5))], ids=str)
+def test_adaptive_lines_and_volumes(size, out):
+    rank, x = len(size), draw(2, 3, *size)
+    average, maximum = ops.pool_adaptive.adaptive_avg_pool_of(out), ops.pool_adaptive.adaptive_max_pool_of(out)
+    check_op(average, x)
+    check_op(maximum, x)
+    check_op(ops.pool_adaptive.adaptive_avg_pool_gradient_of(size), draw(2, 3, *out))
+    check_torch(average, lambda t: getattr(F, f"adaptive_avg_pool{rank}d")(t, out), x)
+    theirs = getattr(F, f"adaptive_max_pool{rank}d")
+    for values in (x, np.round(x)):
+        check_torch(maximum, lambda t: theirs(t, out), values)
+        close(maximum.reference(values)[1], theirs(torch.tensor(values), out, return_indices=True)[1].numpy())
 
 
 def test_gradients_of_the_maximum():

@@ -15,6 +15,7 @@ OPS = [
     (ops.Transpose((2, 0, 1)), lambda x: x.permute(2, 0, 1)),
     (ops.Slice((0, 1, 0), (2, 3, 4), (1, 1, 3)), lambda x: x[:, 1:, ::3]),
     (ops.Expand((5, 2, 3, 4)), lambda x: x.expand(5, 2, 3, 4)),
+    (ops.Flip((0, 2)), lambda x: x.flip((0, 2))),
     (ops.Pad(((0, 0), (1, 0), (2, 3)), 0.5), lambda x: torch.nn.functional.pad(x, (2, 3, 1, 0), value=0.5)),
 ]
 
@@ -124,6 +125,10 @@ ERRORS = [
     (lambda: ops.SliceGradient((0,), (2,), (1,), (3,)).infer(Spec((3,))),
      "dy (3,) does not fit the slice (2,) of (3,); give it the slice's shape"),
     (lambda: ops.Expand((2, 3)).infer(Spec((2,))), "x (2,) does not expand to (2, 3); only axes of size 1 can be repeated"),
+    (lambda: ops.Flip((1,)).infer(Spec((2,))), "axis 1 is outside an input of 1 axes; use -1 to 0"),
+    (lambda: ops.repeat_shapes((2, 3), (2,)), "repeat(2,) does not fit an input of 2 axes, (2, 3); give one number from 1 up for each axis"),  # noqa: E501
+    (lambda: ops.split_stops(5, (2, 2)), "parts of (2, 2) = 4 elements do not fill the axis of 5; let them add up to it"),
+    (lambda: ops.split_stops(5, 0), "parts of 0 elements do not fill the axis of 5; use at least 1"),
     (lambda: ops.Pad(((1, -1),)).infer(Spec((3,))),
      "pads ((1, -1),) do not fit x (3,); give (low, high), both at least 0, for each axis"),
 ]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from striate.cli import predict, profile, show, train
+from striate.cli import design, draw, filter, predict, profile, show, train
 
 ClickException = typer.BadParameter.__mro__[2]  # typer brings click along in some versions and needs it in others
 
@@ -46,7 +46,10 @@ def striate(version: bool = typer.Option(False, "--version", help="Print the ver
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
 app.command("summary", epilog=show.EXAMPLES)(show.summary)
+app.command("filter", epilog=filter.EXAMPLES)(filter.filter)
 app.command("profile", epilog=profile.EXAMPLES)(profile.profile)
+app.command("draw", epilog=draw.EXAMPLES)(draw.draw)
+app.add_typer(design.app, name="design")
 app.command("list")(show.list_models)
 
 

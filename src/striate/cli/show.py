@@ -2,53 +2,106 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from striate.errors import ArgumentError
 
 EXAMPLES = """
 [bold]Examples[/bold]
 
   striate summary lenet
 
-  striate summary resnet18 --input 3x224x224
+  striate summary resnet18 --input 3x224x224 --fold
 
   striate summary fashion-mnist.safetensors
+
+  striate summary mynet.py:Net --input 3x32x32 --format csv
 """
-INPUTS = {"lenet": (1, 28, 28), "small_cnn": (1, 28, 28)}
-"""Sizes that models are made for, where that is not (3, 224, 224), the size of ImageNet's pictures."""
+
+
+class Format(StrEnum):
+    """How the summary is written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    html = "html"
 
 
 def summary(
-    model: Annotated[str, typer.Argument(help="Model file, or the name of a network.", metavar="MODEL|NAME")],
+    model: Annotated[str, typer.Argument(help="The name of a network, a model file, or file.py:name or module:name, where "
+                                              "name is a network or makes one.", metavar="NAME|MODEL|FILE")],
     input: Annotated[str | None, typer.Option(help="Size of one input, such as 1x28x28. What a model file was trained on by "
                                                    "default; for names that of the paper.")] = None,
+    fold: Annotated[bool, typer.Option("--fold", help="Show equal neighbours, such as residual blocks, once.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Items at a time, for the use of each parameter (CPR).")] = 1,
+    format: Annotated[Format, typer.Option(help="How it is written.")] = Format.table,
 ) -> None:
-    """Show layers, sizes, parameters and multiply-accumulates of a network."""
+    """Show layers, sizes, parameters, arithmetic, memory and receptive fields of a network."""
     from striate.ask.summary import summary as summarise
 
     net, known = opened(model)
-    summarise(net, shape_of(input) if input else known)
+    found = summarise(net, shape_of(input) if input else known, format is Format.table, batch, fold)
+    if format is not Format.table:
+        text = {Format.csv: found.to_csv, Format.json: found.to_json, Format.html: found._repr_html_}[format]()
+        typer.echo(text.rstrip("\n"))
 
 
-def opened(model: str) -> tuple[Any, tuple[int, ...]]:
+def opened(model: str) -> tuple[Any, Any]:
     """A network by file or name, and the size of its input."""
     from striate import models
     from striate.storage import load, load_metadata
 
+    if ":" in model and not Path(model).exists():
+        net = written(model)
+        return net, models.input_shape(net)
     if not (Path(model).exists() or model.endswith(".safetensors")):
         net = models.create(model)
-        return net, made_for(net)
+        return net, models.input_shape(net)
     net, told = load(model), load_metadata(model)
-    return net, tuple(told["input_shape"]) if "input_shape" in told else made_for(net)
+    return net, tuple(told["input_shape"]) if "input_shape" in told else models.input_shape(net)
 
 
-def made_for(net: Any) -> tuple[int, ...]:
-    """The size of input that a model was made for: its own arguments say it, or its name."""
-    config = getattr(net, "config", {})
-    usual = INPUTS.get(config.get("name", ""), (3, 224, 224))
-    return tuple(config.get(name, size) for name, size in zip(("in_channels", "height", "width"), usual))
+def written(place: str) -> Any:
+    """The network of `file.py:name` or `module:name`: an object, or what a class or function of no arguments makes."""
+    source, _, name = place.rpartition(":")
+    found = getattr(imported(source), name, None)
+    if found is None:
+        raise ArgumentError(f"'{source}' has no '{name}'; write file.py:name or module:name of a network or of what makes one")
+    if callable(found) and (isinstance(found, type) or not hasattr(found, "parameters")):
+        found = found()
+    if not hasattr(found, "parameters"):
+        raise ArgumentError(f"'{place}' gives {type(found).__name__}, not a network; name a Module, or a function that makes one")
+    return found
+
+
+def imported(source: str) -> Any:
+    """A module by its file or by its name; the current folder is looked through too."""
+    import importlib
+    import importlib.util
+    import sys
+
+    if not source.endswith(".py"):
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            return importlib.import_module(source)
+        except ModuleNotFoundError as error:
+            if error.name != source.partition(".")[0]:
+                raise
+            raise ArgumentError(f"there is no module '{source}'; write file.py:name or module:name") from None
+        finally:
+            sys.path.pop(0)
+    if not Path(source).is_file():
+        raise ArgumentError(f"there is no file '{source}'; write file.py:name or module:name")
+    spec = importlib.util.spec_from_file_location(Path(source).stem, source)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.modules[module.__name__] = module
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
 
 
 def shape_of(text: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What can be learnt: captchas, published datasets, and folders of labelled images."""
+"""What can be learnt: captchas, published datasets, folders of labelled images, and tables of labelled texts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Numbers = tuple[float, ...]
 MEMORY = 2**31
 """Bytes of images that are kept decoded; larger folders are read again in every epoch."""
+TABLES = (".csv", ".tsv", ".tab")
+LONGEST = 128
+"""Tokens of a sentence that a network reads; longer ones are cut."""
 SPLITS = ("train", "val", "valid", "validation", "test")
 CAPTCHAS = 20_000
 """Captchas to train on, where nobody says how many."""
@@ -40,6 +43,13 @@ class Task:
     labels: dict[str, Any]
     """What its outputs stand for: "classes", or "alphabet" and "length"."""
     augmentation: list[Transform]
+    dtype: str = "float32"
+    """Of one item: "int64" where it is a sentence, `shape` its length."""
+
+    @property
+    def items(self) -> str:
+        """What an item is called."""
+        return "sentences" if self.dtype == "int64" else "images"
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -89,8 +99,10 @@ def open_task(data: str, wishes: Wishes) -> Task:
         return published(data, PUBLISHED[data], wishes)
     if Path(data).is_dir():
         return folder(Path(data), wishes)
-    raise ArgumentError(f"there is no folder '{data}'; give captcha, {', '.join(PUBLISHED)}, or a folder with one folder "
-                        "of images for each class")
+    if Path(data).suffix.lower() in TABLES and Path(data).is_file():
+        return table(Path(data), wishes)
+    raise ArgumentError(f"there is no folder '{data}'; give captcha, {', '.join(PUBLISHED)}, a folder with one folder "
+                        "of images for each class, or a .csv file with the columns text and label")
 
 
 def captcha(wishes: Wishes) -> Task:
@@ -141,6 +153,29 @@ def folder(path: Path, wishes: Wishes) -> Task:
     shape = (1 if grey else 3, *size)
     return Task(path.resolve().name, limited(train, wishes), validation, test, shape, (0.5,) * shape[0], (0.25,) * shape[0],
                 "small_cnn", {"num_classes": len(classes), **sizes(shape)}, {"classes": classes}, augmentation(shape, True))
+
+
+def table(path: Path, wishes: Wishes) -> Task:
+    """The sentences of a CSV or TSV file with the columns text and label; a fifth of them judges the training."""
+    import numpy as np
+
+    from striate.text import TextDataset, Vocabulary, read_texts, words
+
+    texts, labels = read_texts(path)
+    order = np.random.default_rng(wishes.seed).permutation(len(texts)).tolist()
+    held = max(1, len(order) // 5)
+    chosen, classes = order[held:][: wishes.limit], sorted(set(labels))
+    if not chosen:
+        raise ArgumentError(f"{path} has {len(texts)} texts; "
+                            "a network needs one to learn from and one that judges it: give two or more")
+    sentences = [words(texts[i]) for i in chosen]
+    vocabulary = Vocabulary.of(sentences)
+    length = min(LONGEST, -(-max(map(len, sentences)) // 8) * 8)
+    train, validation = (TextDataset([texts[i] for i in part], [labels[i] for i in part], vocabulary, classes, length)
+                         for part in (chosen, order[:held]))
+    return Task(path.stem, train, validation, None, (length,), (), (), "textcnn",
+                {"num_embeddings": len(vocabulary), "num_classes": len(classes)},
+                {"classes": classes, "tokens": vocabulary.tokens[2:]}, [], "int64")
 
 
 def images(path: Path, size: tuple[int, int], grey: bool) -> Any:

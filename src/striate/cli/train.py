@@ -24,6 +24,8 @@ EXAMPLES = """
   striate train captcha --length 5 --minutes 10
 
   striate train photos/ --size 28 --augment        (photos/cat/1.jpg, photos/dog/7.jpg, ...)
+
+  striate train reviews.csv                        (a table with the columns text and label)
 """
 
 
@@ -44,8 +46,8 @@ RATES = {Rule.sgd: 0.05, Rule.adam: 0.001, Rule.adamw: 0.001}
 
 
 def train(
-    data: Annotated[str, typer.Argument(help="captcha, mnist, fashion-mnist, cifar10, or a folder with one folder of images "
-                                             "for each class", metavar="DATA")],
+    data: Annotated[str, typer.Argument(help="captcha, mnist, fashion-mnist, cifar10, a folder with one folder of images for "
+                                             "each class, or a .csv file with the columns text and label", metavar="DATA")],
     model: Annotated[str | None, typer.Option(help="Network to train; `striate list` shows them. One that suits the data "
                                                    "by default.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 5,
@@ -74,7 +76,8 @@ def train(
     from striate import random
     from striate.cli.tasks import Wishes, open_task, size_of
 
-    file = out or Path(f"{Path(data).resolve().name if Path(data).is_dir() else data}.safetensors")
+    place = Path(data)
+    file = out or Path(f"{place.resolve().name if place.is_dir() else place.stem if place.is_file() else data}.safetensors")
     if not file.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder {file.absolute().parent} does not exist", param_hint="--out")
     if threads is not None:
@@ -85,7 +88,7 @@ def train(
     task = open_task(data, Wishes(seed, limit, size_of(size), grey, alphabet, length))
     net = build(model or task.model, task)
     typer.echo(f"{model or task.model} on {task.name}: {sum(p.size for p in net.parameters()):,} parameters, "
-               f"{len(task.train):,} images to train, {len(task.validation):,} to validate")
+               f"{len(task.train):,} {task.items} to train, {len(task.validation):,} to validate")
     parts = loaders(task, batch_size, augment, seed)
     trainer = make_trainer(net, optimizer, RATES[optimizer] if lr is None else lr, schedule, epochs, len(parts[0]))
     history = trainer.fit(parts[0], parts[1], epochs, keep_best=True, save_to=file, metadata=task.metadata, minutes=minutes)
@@ -101,16 +104,16 @@ def build(name: str, task: Task) -> Module:
 
     from striate import models
     from striate.errors import ArgumentError, ShapeError
-    from striate.graph import trace
+    from striate.graph import Spec, trace
     from striate.models.registry import MODELS
 
     known = inspect.signature(MODELS[name]).parameters if name in MODELS else {}
     net: Any = models.create(name, **{key: value for key, value in task.arguments.items() if key in known})
     try:
-        trace(net, (1, *task.shape))
+        trace(net, Spec((1, *task.shape), task.dtype))
     except ShapeError as error:
         size = " x ".join(map(str, task.shape))
-        raise ArgumentError(f"{name} does not take images of {size}: {error.problem}; "
+        raise ArgumentError(f"{name} does not take {task.items} of {size}: {error.problem}; "
                             "try another --model, --size or --grey") from None
     return net
 
@@ -121,9 +124,10 @@ def loaders(task: Task, batch_size: int, augment: bool, seed: int) -> list[Any]:
 
     before = [Resize((task.shape[1], task.shape[2]))] if task.train[0][0].shape != task.shape else []
     after = [Normalize(task.mean, task.std)] if task.mean else []
-    varied, plain = Compose([*before, *(task.augmentation if augment else []), *after]), Compose([*before, *after])
-    train = DataLoader(task.train, batch_size, shuffle=True, seed=seed, transform=varied)
-    return [train, *(part and DataLoader(part, batch_size, transform=plain) for part in (task.validation, task.test))]
+    varied, plain = [*before, *(task.augmentation if augment else []), *after], [*before, *after]
+    train = DataLoader(task.train, batch_size, shuffle=True, seed=seed, transform=Compose(varied) if varied else None)
+    return [train, *(part and DataLoader(part, batch_size, transform=Compose(plain) if plain else None)
+                     for part in (task.validation, task.test))]
 
 
 def make_trainer(net: Module, rule: Rule, lr: float, schedule: Schedule, epochs: int, batches: int) -> Trainer:

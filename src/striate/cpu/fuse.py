@@ -10,18 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from striate import ops
 from striate.cpu.kernels.pointwise import EMIT
 from striate.cpu.layout import Layout, canonical, channels_last, plain
 from striate.errors import KernelError
 from striate.graph import Graph, Node, Value
 
-ANCHORS = (ops.Conv2d, ops.Conv2dInputGradient, ops.Linear, ops.LinearInputGradient, ops.MaxPool2d, ops.MaxPool2dGradient,
-           ops.AvgPool2d, ops.AvgPool2dGradient, ops.AdaptiveAvgPool2d, ops.AdaptiveAvgPool2dGradient, ops.AdaptiveMaxPool2d,
-           ops.AdaptiveMaxPool2dGradient, ops.BatchNorm, ops.BatchNormGradient)
+ANCHORS = (ops.Conv, ops.ConvInputGradient, ops.Linear, ops.LinearInputGradient, ops.MatMul, ops.MaxPool, ops.MaxPoolGradient,
+           ops.AvgPool, ops.AvgPoolGradient, ops.AdaptiveAvgPool, ops.AdaptiveAvgPoolGradient, ops.AdaptiveMaxPool,
+           ops.AdaptiveMaxPoolGradient, ops.MaxUnpoolGradient, ops.StochasticPool2d, ops.RoIPool, ops.RoIAlign,
+           ops.BatchNorm, ops.BatchNormGradient,
+           ops.GroupNorm, ops.GroupNormGradient, ops.LayerNorm, ops.LayerNormGradient, ops.LocalResponseNorm,
+           ops.LocalResponseNormGradient, ops.Resample)
 """Operators whose kernels end in a chain."""
+PRODUCTS = (ops.Linear, ops.LinearInputGradient, ops.MatMul)
+"""Those whose lanes run along the last axis."""
+ROWS = (ops.LayerNorm, ops.LayerNormGradient)
+"""Those that take an array as it lies: their chains read whole arrays and single numbers."""
 
 
 @dataclass
@@ -51,15 +56,15 @@ class Group:
 
 def channel_axis(node: Node) -> int:
     """The axis along which an anchor's kernel keeps its lanes."""
-    return len(node.output.shape) - 1 if isinstance(node.op, (ops.Linear, ops.LinearInputGradient)) else 1
+    return len(node.output.shape) - 1 if isinstance(node.op, PRODUCTS) else -1 if isinstance(node.op, ROWS) else 1
 
 
 def written(node: Node) -> Layout | None:
     """The layout in which an anchor's kernel writes; None where it follows from how weights lie."""
-    if isinstance(node.op, ops.LinearInputGradient):
+    if isinstance(node.op, (ops.LinearInputGradient, *ROWS)):
         return None
     shape = node.output.shape
-    return plain(shape) if isinstance(node.op, ops.Linear) else channels_last(shape)
+    return plain(shape) if isinstance(node.op, PRODUCTS) else channels_last(shape)
 
 
 def fuse(graph: Graph, nodes: Sequence[Node]) -> list[Group]:
@@ -94,10 +99,10 @@ def _home(node: Node, groups: list[Group], maker: dict[Value, int]) -> int | Non
 def _accepts(group: Group, node: Node, value: Value) -> bool:
     inner = {v for n in group.nodes for v in n.outputs}
     if group.anchor is None:
-        return not (isinstance(node.op, ops.Dropout) and any(len(v.shape) != len(group.shape) for v in node.inputs[:1]))
+        return not (isinstance(node.op, ops.Drawn) and any(len(v.shape) != len(group.shape) for v in node.inputs[:1]))
     if not isinstance(group.anchor.op, ANCHORS) or any(v in group.anchor.outputs[1:] for v in node.inputs):
         return False
-    if isinstance(node.op, ops.Dropout) and written(group.anchor) != canonical(group.shape):
+    if isinstance(node.op, ops.Drawn) and written(group.anchor) != canonical(group.shape):
         return False
     return all(v in inner or _operand_fits(group, v) for v in node.inputs)
 
@@ -159,11 +164,19 @@ def _share_of_ties(graph: Graph, node: Node) -> Value:
     """The gradient of a maximum: dy, shared equally by the elements that are not below it."""
     dy, x, y = node.inputs
     kept = node.op.kept(x.shape)
-    largest = 1 - graph.apply(ops.ReLUGradient(), np.ones(x.shape, np.float32), y.reshape(kept) - x)
+    largest = graph.apply(ops.Compare("ge"), x, y.reshape(kept))
     return dy.reshape(kept) / largest.sum(node.op.axes, keepdim=True) * largest
+
+
+def _one_matrix(graph: Graph, node: Node) -> Value:
+    """A product with one matrix, which may be packed: what takes a linear layer's gradient back through its weights."""
+    if node.inputs[1].ndim == 2:
+        return graph.apply(ops.LinearInputGradient(), *node.inputs)
+    return graph.apply(node.op, *node.inputs)
 
 
 REWRITES: dict[type[ops.Op], Callable[[Graph, Node], Value]] = {
     ops.BatchNormInference: _scale_and_shift,
+    ops.MatMul: _one_matrix,
     ops.MaxGradient: _share_of_ties,
 }

@@ -301,7 +301,7 @@ def _axes(form: Layout, shape: Sequence[int]) -> list[int]:
 
 def _pointwise_form(low: Lowering, group: Group, operands: list[Value], alike: bool) -> Layout:
     """The form that most of the work is in already; masks need the canonical one."""
-    if any(isinstance(n.op, ops.Dropout) for n in group.chain):
+    if any(isinstance(n.op, ops.Drawn) for n in group.chain):
         return canonical(group.shape)
     full = [v for v in operands if v.shape == group.shape and v.constant is None]
     known = [f for v in full if v not in low.graph.sources for f in low.forms(v) if isinstance(f, Layout)]

@@ -19,9 +19,10 @@ import numpy as np
 
 from striate.cpu import threads
 from striate.cpu.cache import library
+from striate.cpu.footprint import buffers_of, lay_out
 from striate.cpu.layout import Form
 from striate.cpu.lower import Call, Lowering, lower
-from striate.cpu.plan import ALIGNMENT, Buffer, aligned, place
+from striate.cpu.plan import ALIGNMENT, Buffer
 from striate.graph import Graph, Value
 from striate.kernel.machine import Machine, host
 
@@ -110,11 +111,11 @@ class Program:
         self.split = sum(not c.prologue for c in low.calls[: low.split])
         self.counters = [graph.sources[v] for v in low.counters]
         self.results = low.results
-        self.buffers = self._buffers(low)
-        self.arena_bytes = place([b for b in self.buffers if b.region == "arena"])
-        self.prepared = memory(_stack([b for b in self.buffers if b.region == "prepared"]))
-        self.constants = self._constants(low)
-        self.store = self._store(low, shared)
+        self.buffers, sizes = buffers_of(low), lay_out(low)
+        self.arena_bytes = sizes.pop("arena")
+        self.prepared = memory(sizes.pop("prepared"))
+        self.constants = self._constants(low, sizes.pop("constant"))
+        self.store = self._store(low, sizes, shared)
         read = {b for c in self.prologue for b in c.arguments.values()}
         self.watched = [i for i, (_, buffer) in enumerate(low.homes.values()) if buffer in read]
         """Homes that the prologue reads."""
@@ -125,29 +126,15 @@ class Program:
         self.lock = threading.Lock()
 
     # building
-    def _buffers(self, low: Lowering) -> list[Buffer]:
-        found: dict[Buffer, None] = {}
-        for call in low.calls:
-            found.update(dict.fromkeys(b for b in call.arguments.values() if isinstance(b, Buffer)))
-        found.update(dict.fromkeys(low.results))
-        return list(found)
-
-    def _constants(self, low: Lowering) -> np.ndarray:
-        block = memory(_stack(list(low.constants)))
+    def _constants(self, low: Lowering, size: int) -> np.ndarray:
+        block = memory(size)
         for buffer, array in low.constants.items():
             block[buffer.offset: buffer.offset + array.nbytes].view(array.dtype)[:] = array
         return block
 
-    def _store(self, low: Lowering, shared: Sequence[Store]) -> Store:
-        settled = {value for value, _, _ in low.settled}
-        offset, homes = low.store_bytes, []
-        for value, (form, buffer) in low.homes.items():
-            if buffer.region == "store" and value not in settled:
-                buffer.offset, offset = offset, offset + aligned(buffer.bytes)
-            homes.append((self.graph.sources[value], form, buffer.region, buffer.offset, value in self.graph.updates))
-        sizes = {region: offset if region == "store" else low.store_bytes for _, _, region, _, _ in homes}
-        sizes["gradient"] = low.store_bytes
-        sizes.setdefault("store", offset)
+    def _store(self, low: Lowering, sizes: dict[str, int], shared: Sequence[Store]) -> Store:
+        homes = [(self.graph.sources[value], form, buffer.region, buffer.offset, value in self.graph.updates)
+                 for value, (form, buffer) in low.homes.items()]
         for store in shared:
             alike = [h[:4] for h in store.homes] == [h[:4] for h in homes]
             if alike and all(h[4] or not n[4] for h, n in zip(store.homes, homes)):
@@ -228,14 +215,6 @@ class Program:
             return [self.result(space, i) for i in range(len(self.results))]
         finally:
             self.release(space)
-
-
-def _stack(buffers: Sequence[Buffer]) -> int:
-    """Place buffers one after the other; returns the bytes."""
-    offset = 0
-    for buffer in buffers:
-        buffer.offset, offset = offset, offset + aligned(buffer.bytes)
-    return offset
 
 
 def _as_input(x: np.ndarray, value: Value) -> np.ndarray:

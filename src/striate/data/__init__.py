@@ -4,9 +4,11 @@ dataset.py    Dataset, arrays, subsets, splits          loader.py   DataLoader: 
 folder.py     images in folders                         augment.py  transforms of batches of images
 idx.py        IDX files: MNIST, Fashion-MNIST           draws.py    random numbers keyed by (seed, epoch, index)
 cifar.py      CIFAR-10                                  captcha.py  captchas without end
-download.py   the cache folder, verified downloads
+download.py   the cache folder, verified downloads      shapes.py   drawn shapes with the class of every pixel
+audio.py      sound as an image of its spectra
 """
 
+from striate.data.audio import frequency, log_spectrogram
 from striate.data.augment import (
     ColorJitter,
     Compose,
@@ -25,6 +27,7 @@ from striate.data.draws import Draws
 from striate.data.folder import ImageFolder, read_image
 from striate.data.idx import fashion_mnist, mnist, read_idx
 from striate.data.loader import DataLoader
+from striate.data.shapes import shapes
 from striate.folders import cache_folder
 
 __all__ = [
@@ -47,9 +50,12 @@ __all__ = [
     "cache_folder",
     "cifar10",
     "fashion_mnist",
+    "frequency",
+    "log_spectrogram",
     "mnist",
     "random_split",
     "read_cifar10",
     "read_idx",
     "read_image",
+    "shapes",
 ]

@@ -53,17 +53,17 @@ def fetch(file: Published, folder: Path) -> Path:
     )
 
 
-def download(url: str, path: Path, md5: str) -> Path:
-    """Copy `url` to `path` if its md5 is right."""
+def download(url: str, path: Path, wanted: str, algorithm: str = "md5") -> Path:
+    """Copy `url` to `path` if its digest starts as it should."""
     from urllib.request import urlopen
 
-    digest = hashlib.md5(usedforsecurity=False)
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with urlopen(url, timeout=TIMEOUT) as source, replacing(path) as temporary, temporary.open("wb") as target:
         while block := source.read(1 << 20):
             digest.update(block)
             target.write(block)
-        if digest.hexdigest() != md5:
-            raise DataError(f"md5 of {url} is {digest.hexdigest()}, want {md5}")
+        if not digest.hexdigest().startswith(wanted):
+            raise DataError(f"{algorithm} of {url} is {digest.hexdigest()}, want {wanted}")
     return path
 
 

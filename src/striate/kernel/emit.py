@@ -257,6 +257,9 @@ class Emit(Builder):
         small = self.num("i32", 1, f"trunc i64 {self.index(value)} to i32")
         return small if kind == "i32" else self.unary("to_f32", small)
 
+    def to_int(self, value: Num) -> IntLike:
+        return self.as_int(self.put(f"sext i32 {value.payload} to i64", "n"))
+
     def reduce(self, name: str, a: Num) -> Num:
         if a.lanes == 1:
             return a

@@ -105,6 +105,9 @@ class Interpret(Builder):
     def from_int(self, value: IntLike, kind: str = "i32") -> Num:
         return self.constant(int(value), 1, kind)  # type: ignore[arg-type]
 
+    def to_int(self, value: Num) -> IntLike:
+        return int(value.payload.item())
+
     def reduce(self, name: str, a: Num) -> Num:
         return self.num(a.kind, 1, a.payload.max() if name == "max" else a.payload.sum(dtype=np.float32))
 

@@ -420,6 +420,10 @@ class Builder:
         """An index as a scalar Num."""
         raise NotImplementedError
 
+    def to_int(self, value: Num) -> IntLike:
+        """A scalar of kind i32 as an index."""
+        raise NotImplementedError
+
     def reduce(self, name: str, a: Num) -> Num:
         """The sum ('add') or the largest ('max') of the lanes, as a scalar."""
         raise NotImplementedError

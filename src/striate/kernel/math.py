@@ -1,10 +1,12 @@
-"""Elementary functions in the kernel language: exp and log to about two units in the last place, tanh to five.
+"""Elementary functions in the kernel language: exp, log, erf to about two units in the last place, tanh to five.
 
     exp x  = 2^n * e^r,  n = round(x / ln 2),  r = x - n ln 2 in two parts, e^r by a polynomial of degree 6
     log x  = e ln 2 + log m,  x = 2^e m with m in [1/sqrt 2, sqrt 2), log m by a polynomial
     tanh x = x P(x^2) / Q(x^2) for abs x < 9, else +-1: one division and no exponential
+    erf x  = x + x P(x^2) for abs x < 0.93, else +-(1 - e^(polynomial of abs x))
+    sin x  = +-sin r or +-cos r,  r = x - n pi/2 in three parts, for abs x up to 8000
 
-Sources: Moshier, Cephes mathematical library, expf and logf; Cody & Waite, Software Manual for the Elementary Functions.
+Sources: Moshier, Cephes mathematical library, expf, logf, sinf; Cody & Waite, Software Manual for the Elementary Functions.
 P and Q are a weighted least-squares fit of tanh x / x (relative error 7e-9 before rounding).
 """
 
@@ -16,8 +18,15 @@ from striate.kernel.language import Builder, Num
 
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+EXP_LOW, EXP_HIGH = -87.33654, 88.72283
 LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
        2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)
+ERF_NEAR = 0.927734375
+ERF = (-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
+ERFC = (-1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1, -1.28717512e-1)
+HALF_PI = (1.5703125, 4.837512969970703e-4, 7.549789948768648e-8)
+SIN = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+COS = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
 TANH_P = (-8.489009772777958e-14, 5.278169890486154e-11, -2.022590399732987e-08, 1.1154520897829028e-05, 3.1039792298833504e-3,
           0.13084031512497715, 0.9999999934416725)
 TANH_Q = (2.5461771315758816e-4, 2.449527258847154e-2, 0.4641735863878902, 1.0)
@@ -33,16 +42,35 @@ def polynomial(k: Builder, x: Num, coefficients: Sequence[float]) -> Num:
 
 def exp(k: Builder, x: Num) -> Num:
     """e to the x; 0 below -87.3, infinity above 88.7, NaN stays NaN."""
-    low, high = k.constant(-87.33654, x.lanes), k.constant(88.72283, x.lanes)
-    inside = k.minimum(k.maximum(x, low), high)
+    tail, n = _reduced_exp(k, x)
+    return _bounded_exp(k, x, _scale(k, tail + 1.0, n), 0.0)
+
+
+def expm1(k: Builder, x: Num) -> Num:
+    """e^x - 1, without cancellation near 0."""
+    tail, n = _reduced_exp(k, x)
+    one = k.constant(1.0, x.lanes)
+    return _bounded_exp(k, x, _scale(k, tail, n) + (_scale(k, one, n) - one), -1.0)
+
+
+def _reduced_exp(k: Builder, x: Num) -> tuple[Num, Num]:
+    """e^r - 1 and n."""
+    inside = k.minimum(k.maximum(x, k.constant(EXP_LOW, x.lanes)), k.constant(EXP_HIGH, x.lanes))
     n = k.unary("round", inside * 1.4426950408889634)
     r = k.fma(n, k.constant(-LN2_LOW, x.lanes), k.fma(n, k.constant(-LN2_HIGH, x.lanes), inside))
-    value = k.fma(polynomial(k, r, EXP), r * r, r + 1.0)
-    half = k.unary("to_i32", n) >> 1  # 2^n in two factors, so that n = 128 does not overflow the exponent
-    half = half | (k.unary("to_i32", n) & -(2**31))  # the shift is logical; keep the sign of n
-    rest = k.unary("to_i32", n) - half
-    scaled = value * power_of_two(k, half) * power_of_two(k, rest)
-    bounded = k.where(x > high, k.constant(float("inf"), x.lanes), k.where(x < low, k.constant(0.0, x.lanes), scaled))
+    return k.fma(polynomial(k, r, EXP), r * r, r), k.unary("to_i32", n)
+
+
+def _scale(k: Builder, value: Num, n: Num) -> Num:
+    """value * 2^n in two factors, so that n = 128 does not overflow the exponent."""
+    half = n >> 1
+    half = half | (n & -(2**31))  # the shift is logical; keep the sign of n
+    return value * power_of_two(k, half) * power_of_two(k, n - half)
+
+
+def _bounded_exp(k: Builder, x: Num, value: Num, lowest: float) -> Num:
+    infinity, low = k.constant(float("inf"), x.lanes), k.constant(lowest, x.lanes)
+    bounded = k.where(x > EXP_HIGH, infinity, k.where(x < EXP_LOW, low, value))
     return k.where(x.equals(x), bounded, x)
 
 
@@ -83,3 +111,63 @@ def clamp(k: Builder, x: Num, limit: float) -> Num:
 
 def sigmoid(k: Builder, x: Num) -> Num:
     return 1.0 / (1.0 + exp(k, -x))
+
+
+def log1p(k: Builder, x: Num) -> Num:
+    """ln(1 + x) for x from 0 up; what rounding 1 + x loses is put back."""
+    one = k.constant(1.0, x.lanes)
+    whole = one + x
+    return log(k, whole) + (x - (whole - one)) / whole
+
+
+def softplus(k: Builder, x: Num) -> Num:
+    """ln(1 + e^x)"""
+    return k.maximum(k.constant(0.0, x.lanes), x) + log1p(k, exp(k, -k.unary("abs", x)))
+
+
+def erf(k: Builder, x: Num) -> Num:
+    """Odd, within -1..1, NaN stays NaN."""
+    size = k.unary("abs", x)
+    far = 1.0 - _erfc(k, size)
+    return k.where(size > ERF_NEAR, k.where(x < 0.0, -far, far), _erf_near(k, x))
+
+
+def normal(k: Builder, x: Num) -> Num:
+    """The share of a standard normal distribution below x: erfc(-x / sqrt 2) / 2, to 1.5e-7."""
+    z = x * 0.7071067811865476
+    tail = 0.5 * _erfc(k, k.unary("abs", z))
+    far = k.where(z < 0.0, tail, 1.0 - tail)
+    return k.where(k.unary("abs", z) > ERF_NEAR, far, 0.5 + 0.5 * _erf_near(k, z))
+
+
+def _erf_near(k: Builder, x: Num) -> Num:
+    """erf for abs x up to 0.93."""
+    return k.fma(x, polynomial(k, x * x, ERF), x)
+
+
+def _erfc(k: Builder, x: Num) -> Num:
+    """1 - erf x for x from 0.93 up: e to a polynomial."""
+    bounded = k.minimum(k.constant(10.0, x.lanes), x)
+    return exp(k, k.fma(polynomial(k, bounded, ERFC), bounded, -bounded))
+
+
+def sin(k: Builder, x: Num) -> Num:
+    return _wave(k, x, 0)
+
+
+def cos(k: Builder, x: Num) -> Num:
+    return _wave(k, x, 1)
+
+
+def _wave(k: Builder, x: Num, turns: int) -> Num:
+    """sin(x + turns * pi/2): the quarter turn n decides sine or cosine of the rest r, and the sign."""
+    n = k.unary("round", x * 0.6366197723675814)
+    r = x
+    for part in HALF_PI:
+        r = k.fma(n, k.constant(-part, x.lanes), r)
+    quarter = k.unary("to_i32", n) + turns
+    z = r * r
+    sine = k.fma(polynomial(k, z, SIN) * z, r, r)
+    cosine = k.fma(polynomial(k, z, COS), z * z, 1.0 - 0.5 * z)
+    value = k.where((quarter & 1).equals(0), sine, cosine)
+    return k.where((quarter & 2).equals(0), value, -value)

@@ -128,6 +128,9 @@ class Show(Builder):
     def from_int(self, value: IntLike, kind: str = "i32") -> Num:
         return Num(self, kind, 1, str(value) if isinstance(value, int) else wrapped(self.int_text(value)))
 
+    def to_int(self, value: Num) -> IntLike:
+        return Int(self, {value.payload: 1})
+
     def reduce(self, name: str, a: Num) -> Num:
         return self.num(a.kind, 1, f"{name}_lanes({a.payload})")
 

@@ -55,7 +55,7 @@ class Captcha(nn.Module):
         return (self.scores(bands) * places).sum(-1)
 
 
-@register
+@register(input_shape=(1, 30, 80))
 def captcha(
     alphabet: str = "0123456789", length: int = 4, in_channels: int = 1, height: int = 30, width: int = 80
 ) -> Captcha:

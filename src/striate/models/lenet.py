@@ -19,7 +19,7 @@ from striate import nn
 from striate.models.registry import register
 
 
-@register
+@register(input_shape=(1, 28, 28))
 def lenet(num_classes: int = 10) -> nn.Sequential:
     """Logits (N, num_classes) of images (N, 1, 28, 28); 61,706 parameters for ten classes.
 

@@ -17,7 +17,7 @@ from striate import nn
 from striate.models.registry import register
 
 
-@register
+@register(input_shape=(1, 28, 28))
 def small_cnn(num_classes: int = 10, in_channels: int = 1) -> nn.Sequential:
     """Logits (N, num_classes) of images (N, in_channels, 28, 28); 96,746 parameters for digits.
 

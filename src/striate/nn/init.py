@@ -12,6 +12,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -23,6 +26,21 @@ GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2),
     "selu": 3 / 4,
 }  # fmt: skip
+
+SKIPPED: ContextVar[bool] = ContextVar("skipped", default=False)
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Within, new layers get no initial values: what they hold is undefined until weights are loaded.
+
+    For networks that are only counted, or get their weights from a file: drawing VGG-16's takes seconds.
+    """
+    token = SKIPPED.set(True)
+    try:
+        yield
+    finally:
+        SKIPPED.reset(token)
 
 
 def fans(tensor: Variable) -> tuple[int, int]:
@@ -53,17 +71,29 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def uniform_(tensor: Variable, a: float = 0.0, b: float = 1.0) -> Variable:
     """Uniform from a to b."""
-    return _fill(tensor, random.generator().uniform(a, b, tensor.shape))
+    return _fill(tensor, lambda: random.generator().uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0) -> Variable:
     """Normal with the given mean and standard deviation."""
-    return _fill(tensor, random.generator().normal(mean, std, tensor.shape))
+    return _fill(tensor, lambda: random.generator().normal(mean, std, tensor.shape))
+
+
+def trunc_normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Variable:
+    """Normal with the given mean and standard deviation, drawn again outside of a to b."""
+
+    def draw() -> np.ndarray:
+        array = random.generator().normal(mean, std, tensor.shape)
+        while (outside := (array < a) | (array > b)).any():
+            array[outside] = random.generator().normal(mean, std, np.count_nonzero(outside))
+        return array
+
+    return _fill(tensor, draw)
 
 
 def constant_(tensor: Variable, val: float) -> Variable:
     """The same number everywhere."""
-    return _fill(tensor, np.full(tensor.shape, val))
+    return _fill(tensor, lambda: np.full(tensor.shape, val))
 
 
 def zeros_(tensor: Variable) -> Variable:
@@ -116,8 +146,9 @@ def _kaiming(tensor: Variable, a: float, mode: str, nonlinearity: str) -> float:
     return calculate_gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"])
 
 
-def _fill(tensor: Variable, array: np.ndarray) -> Variable:
+def _fill(tensor: Variable, draw: Callable[[], np.ndarray]) -> Variable:
     if not isinstance(tensor, Variable):
         raise ArgumentError(f"nn.init changes parameters, got {type(tensor).__name__}; give it a layer's .weight or .bias")
-    tensor.data = array
+    if not SKIPPED.get():
+        tensor.data = draw()
     return tensor

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from striate.errors import ArgumentError, DtypeError, ShapeError
+from striate.ops.sight import View, aligned
 
 if TYPE_CHECKING:
     from striate.graph import Graph, Value
@@ -46,12 +47,19 @@ class Spec:
 
 @dataclass(frozen=True)
 class Cost:
-    """Work of one node: multiply-accumulates, other arithmetic operations, elements read and written."""
+    """Work of one node: multiply-accumulates, other arithmetic operations, elements read and written.
+
+    Layers of multiply-accumulates may say more, for those who count otherwise: `sums` results are made of them (the first
+    product of each needs no addition), `biases` of the results start from a bias, `padded` products have padding for a factor.
+    """
 
     macs: int = 0
     operations: int = 0
     reads: int = 0
     writes: int = 0
+    sums: int = 0
+    biases: int = 0
+    padded: int = 0
 
 
 class Op:
@@ -59,6 +67,8 @@ class Op:
 
     name: ClassVar[str] = ""
     inputs: ClassVar[tuple[str, ...]] = ("x",)
+    operations: ClassVar[int] = 1
+    """Arithmetic operations for each output element, exp and the like counted as one; `cost` may know better."""
     linear_in: ClassVar[tuple[str, ...]] = ()
     """Inputs in which the (first) output is linear, up to a constant, with the others held fixed: tested by the adjoint
     identity <dy, f(v) - f(0)> = <gradient(dy), v>."""
@@ -84,8 +94,23 @@ class Op:
         raise ArgumentError(f"{self.name} has no gradient rule; second derivatives through it are not supported")
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
-        """One operation for each output element unless the operator knows better."""
-        return Cost(operations=sum(o.size for o in outputs), **traffic(inputs, outputs))
+        """`operations` for each output element unless the operator knows better."""
+        return Cost(operations=self.operations * sum(o.size for o in outputs), **traffic(inputs, outputs))
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        """What one position of the output sees of each input, axis by axis: receptive fields are made of it.
+
+        An elementwise operator sees its own position. One that reads other positions says so with the words of
+        `striate.ops.sight`: `through` a window, `without` axes that are read whole, `whole` for all of an input.
+        """
+        return [aligned(x.shape, outputs[0].shape) for x in inputs]
+
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> str:
+        """How the sizes of the (first) output follow, with their numbers: the equation of each axis for a sliding window."""
+        window = getattr(self, "window", ())
+        if window and outputs[0].shape[2:] == tuple(w.out(n) for w, n in zip(window, inputs[0].shape[2:])):
+            return by_axis([w.formula(n) for w, n in zip(window, inputs[0].shape[2:])])
+        return "the same size" if outputs[0].shape in [x.shape for x in inputs] else ""
 
     def attributes(self) -> str:
         """Attributes as readable text for `print(graph)`."""
@@ -112,6 +137,21 @@ def show(value: Any) -> str:
             text += " ceil"
         return text
     return str(value).replace(" ", "") if isinstance(value, tuple) else f"{value}"
+
+
+AXES = ("depth", "height", "width")
+
+
+def by_axis(equations: Sequence[str]) -> str:
+    """One equation for each spatial axis, those that are equal said once.
+
+    >>> by_axis(["28 + 2 = 30", "28 + 2 = 30"])
+    'height, width: 28 + 2 = 30'
+    """
+    names: dict[str, list[str]] = {}
+    for axis, equation in zip(AXES[-len(equations):], equations):
+        names.setdefault(equation, []).append(axis)
+    return "; ".join(f"{', '.join(axes)}: {equation}" for equation, axes in names.items())
 
 
 def traffic(inputs: Sequence[Spec], outputs: Sequence[Spec]) -> dict[str, int]:

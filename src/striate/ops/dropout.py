@@ -1,13 +1,13 @@
 """Dropout with a mask that depends on nothing but seed, step, layer and element.
 
-    y_i = x_i / (1 - p)  where  (w_i >> 8) >= round(p * 2^24),  else 0
+    y_i = x_i / (1 - p)  where  (w_i >> 8) >= round(p * 2^24),  else 0          not scaled: x_i
     w_i = first word of threefry2x32 with 20 rounds, key (seed, step), counter (i, stream)
 
     i counts the elements with channels last (N, H, W, C) for four axes, in row-major order otherwise; stream numbers the
     dropout layers of a network. Any thread can draw any element, so the mask is the same for any number of threads, and
     the gradient draws it again instead of keeping it.
 
-Sources: Srivastava et al., Dropout, JMLR 15, 2014, section 10 (scaled in training); Salmon, Moraes, Dror & Shaw, Parallel
+Sources: Srivastava et al., Dropout, JMLR 15, 2014, sections 4 (not scaled) and 10 (scaled); Salmon, Moraes, Dror & Shaw, Parallel
 random numbers: as easy as 1, 2, 3, SC 2011 (threefry), and the known answers of its Random123 distribution.
 """
 
@@ -25,9 +25,29 @@ ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 PARITY = 0x1BD11BDA
 
 
+class Drawn(Op):
+    """An operator of x and random int64 (2,) = (seed, step) that draws one number for each element; `stream` tells it apart."""
+
+    stream: int
+    inputs = ("x", "random")
+
+    def infer(self, x: Spec, random: Spec) -> Spec:
+        want_float(x=x)
+        if random != Spec((2,), "int64"):
+            raise ShapeError(f"random is {random.dtype} {random.shape} but holds int64 (2,): seed and step",
+                             fix="use graph.random_state()")
+        return x
+
+    def draw(self, shape: tuple[int, ...], random: Array) -> Array:
+        """A whole number from 0 to 2^24 - 1 for each element."""
+        seed, step = (int(r) & 0xFFFFFFFF for r in random)
+        word, _ = threefry2x32((seed, step), counting(shape).astype(np.uint32), np.full(shape, self.stream, np.uint32))
+        return word >> np.uint32(8)
+
+
 @dataclass(frozen=True)
-class Dropout(Op):
-    """x of any shape, random int64 (2,) = (seed, step) -> y; each element is dropped with probability p.
+class Dropout(Drawn):
+    """Each element of x, of any shape, is dropped with probability p; the others are divided by 1 - p if `scaled`.
 
     >>> Dropout(0.5, stream=0).reference(np.ones(6), np.array([0, 0]))
     array([0., 0., 0., 2., 2., 0.])
@@ -35,8 +55,8 @@ class Dropout(Op):
 
     p: float
     stream: int
+    scaled: bool = True
     name = "dropout"
-    inputs = ("x", "random")
     linear_in = ("x",)
 
     def __post_init__(self):
@@ -48,18 +68,13 @@ class Dropout(Op):
         """24-bit draws below it are dropped."""
         return round(self.p * 2**24)
 
-    def infer(self, x: Spec, random: Spec) -> Spec:
-        want_float(x=x)
-        if random != Spec((2,), "int64"):
-            raise ShapeError(f"random is {random.dtype} {random.shape} but holds int64 (2,): seed and step",
-                             fix="use graph.random_state()")
-        return x
+    @property
+    def factor(self) -> float:
+        """What kept elements are multiplied by."""
+        return 1 / (1 - self.p or 1) if self.scaled else 1.0  # p = 1 keeps nothing
 
     def reference(self, x: Array, random: Array) -> Array:
-        seed, step = (int(r) & 0xFFFFFFFF for r in random)
-        word, _ = threefry2x32((seed, step), counting(x.shape).astype(np.uint32), np.full(x.shape, self.stream, np.uint32))
-        kept = (word >> np.uint32(8)) >= self.threshold
-        return np.where(kept, x, 0) / (1 - self.p or 1)  # p = 1 keeps nothing
+        return np.where(self.draw(x.shape, random) >= self.threshold, x, 0) * self.factor
 
     def gradient(self, g, x, y, dy):
         return [g.apply(self, dy[0], x[1]), None]

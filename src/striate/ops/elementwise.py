@@ -1,21 +1,19 @@
-"""Arithmetic and activations, one element at a time; two inputs broadcast as in NumPy.
+"""Arithmetic and elementary functions, one element at a time; two inputs broadcast as in NumPy.
 
     add        y = a + b          subtract   y = a - b          multiply   y = a * b          divide     y = a / b
     negate     y = -x             abs        y = |x|            exp        y = e^x            log        y = ln x
-    power      y = x^exponent     relu       y = max(x, 0)      tanh       y = tanh x         sigmoid    y = 1 / (1 + e^-x)
+    power      y = x^exponent     clamp      y = min(max(x, low), high)                       erf sin cos
 
-The gradients of the activations read the output y, so that the input need not be kept:
+The gradient of clamp is 1 at both limits, as in PyTorch.
 
-    relu  dx = dy where y > 0        tanh  dx = dy * (1 - y^2)        sigmoid  dx = dy * y * (1 - y)
-
-Sources: NumPy's broadcasting rules; Griewank & Walther, Evaluating Derivatives, chapter 2; Nair & Hinton, Rectified
-linear units improve restricted Boltzmann machines, ICML 2010.
+Sources: NumPy's broadcasting rules; Griewank & Walther, Evaluating Derivatives, chapter 2.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -54,6 +52,42 @@ class Derivative(Op):
         want_float(dy=dy, y=y)
         want_same(dy=dy, y=y)
         return dy
+
+
+class Curve(Unary):
+    """y = f(x) with a slope f' of its own, which `CurveGradient` multiplies by dy."""
+
+    of_output: ClassVar[bool] = False
+    """Whether the slope is written in y, so that x need not be kept."""
+
+    def slope(self, z: Array) -> Array:
+        """f' at z: the input, or the output if `of_output`."""
+        raise NotImplementedError
+
+    def gradient(self, g, x, y, dy):
+        return [g.apply(CurveGradient(self), dy[0], y[0] if self.of_output else x[0])]
+
+
+@dataclass(frozen=True)
+class CurveGradient(Op):
+    """dx = dy * f'(z); z is the input of f, or its output where the slope is written in that.
+
+    >>> CurveGradient(Clamp(0.0, 6.0)).reference(np.array([2.0, 2.0]), np.array([-1.0, 1.0]))
+    array([0., 2.])
+    """
+
+    f: Curve
+    name = "curve_gradient"
+    inputs = ("dy", "z")
+    linear_in = ("dy",)
+
+    def infer(self, dy: Spec, z: Spec) -> Spec:
+        want_float(dy=dy, z=z)
+        want_same(dy=dy, z=z)
+        return dy
+
+    def reference(self, dy: Array, z: Array) -> Array:
+        return dy * self.f.slope(z).astype(z.dtype)
 
 
 @dataclass(frozen=True)
@@ -199,86 +233,57 @@ class Power(Unary):
 
 
 @dataclass(frozen=True)
-class ReLU(Unary):
-    """y = max(x, 0)."""
+class Clamp(Curve):
+    """y = min(max(x, low), high); the slope is 1 within the limits and at them."""
 
-    name = "relu"
-
-    def reference(self, x: Array) -> Array:
-        return np.maximum(x, 0)
-
-    def gradient(self, g, x, y, dy):
-        return [g.apply(ReLUGradient(), dy[0], y[0])]
-
-
-@dataclass(frozen=True)
-class ReLUGradient(Derivative):
-    """dx = dy where y > 0, else 0."""
-
-    name = "relu_gradient"
-
-    def reference(self, dy: Array, y: Array) -> Array:
-        return np.where(y > 0, dy, 0)
-
-    def gradient(self, g, x, y, dy):
-        return [g.apply(self, dy[0], x[1]), None]
-
-
-@dataclass(frozen=True)
-class Tanh(Unary):
-    """y = tanh x."""
-
-    name = "tanh"
+    low: float = -math.inf
+    high: float = math.inf
+    name = "clamp"
 
     def reference(self, x: Array) -> Array:
-        return np.tanh(x)
+        return np.minimum(np.maximum(x, self.low), self.high)
 
-    def gradient(self, g, x, y, dy):
-        return [g.apply(TanhGradient(), dy[0], y[0])]
-
-
-@dataclass(frozen=True)
-class TanhGradient(Derivative):
-    """dx = dy * (1 - y^2)."""
-
-    name = "tanh_gradient"
-
-    def reference(self, dy: Array, y: Array) -> Array:
-        return dy * (1 - y * y)
-
-    def gradient(self, g, x, y, dy):
-        return [g.apply(self, dy[0], x[1]), -2 * dy[0] * x[0] * x[1]]
+    def slope(self, z: Array) -> Array:
+        return (z >= self.low) & (z <= self.high)
 
 
 @dataclass(frozen=True)
-class Sigmoid(Unary):
-    """y = 1 / (1 + e^-x), with an exponent that never overflows.
+class Erf(Curve):
+    """y = 2 / sqrt(pi) * integral of e^(-t^2) from 0 to x."""
 
-    >>> Sigmoid().reference(np.array([-1000.0, 0.0, 1000.0]))
-    array([0. , 0.5, 1. ])
-    """
-
-    name = "sigmoid"
+    name = "erf"
 
     def reference(self, x: Array) -> Array:
-        small = np.exp(-np.abs(x))
-        return np.where(x >= 0, 1, small) / (1 + small)
+        return np.vectorize(math.erf, otypes=[np.float64])(x).astype(x.dtype)
 
-    def gradient(self, g, x, y, dy):
-        return [g.apply(SigmoidGradient(), dy[0], y[0])]
+    def slope(self, z: Array) -> Array:
+        return 2 / math.sqrt(math.pi) * np.exp(-z * z)
 
 
 @dataclass(frozen=True)
-class SigmoidGradient(Derivative):
-    """dx = dy * y * (1 - y)."""
+class Sin(Curve):
+    """y = sin x."""
 
-    name = "sigmoid_gradient"
+    name = "sin"
 
-    def reference(self, dy: Array, y: Array) -> Array:
-        return dy * y * (1 - y)
+    def reference(self, x: Array) -> Array:
+        return np.sin(x)
 
-    def gradient(self, g, x, y, dy):
-        return [g.apply(self, dy[0], x[1]), dy[0] * x[0] * (1 - 2 * x[1])]
+    def slope(self, z: Array) -> Array:
+        return np.cos(z)
+
+
+@dataclass(frozen=True)
+class Cos(Curve):
+    """y = cos x."""
+
+    name = "cos"
+
+    def reference(self, x: Array) -> Array:
+        return np.cos(x)
+
+    def slope(self, z: Array) -> Array:
+        return -np.sin(z)
 
 
 def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:

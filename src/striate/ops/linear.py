@@ -1,10 +1,12 @@
-"""Fully connected layer and its two gradients.
+"""Fully connected layer, its two gradients, and the product of matrices.
 
     y[...,k]  = b[k] + sum_c x[...,c] * w[k,c]
     dx[...,c] = sum_k dy[...,k] * w[k,c]
     dw[k,c]   = sum over all other axes of dy[...,k] * x[...,c]
 
     C/K features in/out; any number of axes in front. Bilinear in x and w, so each of the three is the transpose of another.
+
+    matmul    y[b,m,k] = sum_c x[b,m,c] * w[b,c,k]      dx = dy @ w transposed      dw = x transposed @ dy
 
 Source: Rumelhart, Hinton & Williams, Learning representations by back-propagating errors, Nature 323, 1986.
 """
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 
 from striate.errors import ShapeError
 from striate.ops.base import Array, Cost, Op, Spec, traffic, want_float, want_rank
+from striate.ops.elementwise import broadcast, unbroadcast
+from striate.ops.sight import SAME, View, aligned, whole, without
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class Linear(Op):
             raise ShapeError(f"bias {bias.shape} does not fit the weight {weight.shape}", fix=f"use shape {weight.shape[:1]}")
         return Spec((*x.shape[:-1], weight.shape[0]), x.dtype)
 
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        return [without(inputs[0].shape, [len(inputs[0].shape) - 1]), *(whole(v.shape) for v in inputs[1:])]
+
     def reference(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         return x @ weight.T if bias is None else x @ weight.T + bias
 
@@ -47,8 +54,13 @@ class Linear(Op):
         bias = [dy[0].sum(tuple(range(dy[0].ndim - 1)))] if len(x) > 2 else []
         return [g.apply(LinearInputGradient(), dy[0], x[1]), g.apply(LinearWeightGradient(), x[0], dy[0]), *bias]
 
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> str:
+        return f"{inputs[1].shape[1]} features read, {inputs[1].shape[0]} made"
+
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
-        return Cost(macs=outputs[0].size * inputs[1].shape[1], **traffic(inputs, outputs))
+        results = outputs[0].size
+        return Cost(macs=results * inputs[1].shape[1], sums=results, biases=results if len(inputs) > 2 else 0,
+                    **traffic(inputs, outputs))
 
 
 @dataclass(frozen=True)
@@ -91,3 +103,41 @@ class LinearWeightGradient(Op):
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
         return Cost(macs=inputs[0].size * inputs[1].shape[-1], **traffic(inputs, outputs))
+
+
+@dataclass(frozen=True)
+class MatMul(Op):
+    """y = a @ b; a (..., M, C), b (..., C, K) -> (..., M, K); the axes in front broadcast.
+
+    >>> MatMul().infer(Spec((8, 4, 5)), Spec((5, 3)))
+    Spec(shape=(8, 4, 3), dtype='float32')
+    """
+
+    name = "matmul"
+    inputs = ("a", "b")
+    linear_in = ("a", "b")
+
+    def infer(self, a: Spec, b: Spec) -> Spec:
+        want_float(a=a, b=b)
+        if min(len(a.shape), len(b.shape)) < 2 or a.shape[-1] != b.shape[-2]:
+            raise ShapeError(f"a {a.shape} @ b {b.shape}: the last axis of a must be as long as the last but one of b",
+                             fix="transpose or reshape one of them")
+        return Spec((*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), a.dtype)
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        (*a, _), b, y = *(v.shape for v in inputs), outputs[0].shape
+        left = (*aligned(tuple(a), y[:-1]), None)
+        return [left, (*aligned(b[:-2], y[:-2]), None, (len(y) - 1, SAME))]
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return a @ b
+
+    def gradient(self, g, x, y, dy):
+        a, b = x
+        if b.ndim == 2:
+            return [g.apply(Linear(), dy[0], b), g.apply(LinearWeightGradient(), dy[0], a)]
+        da, db = g.apply(self, dy[0], b.transpose(-1, -2)), g.apply(self, a.transpose(-1, -2), dy[0])
+        return [unbroadcast(da, a.shape), unbroadcast(db, b.shape)]
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        return Cost(macs=outputs[0].size * inputs[0].shape[-1], **traffic(inputs, outputs))

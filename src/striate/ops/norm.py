@@ -19,6 +19,7 @@ import numpy as np
 
 from striate.errors import ArgumentError, ShapeError
 from striate.ops.base import Array, Cost, Op, Spec, traffic, want_float
+from striate.ops.sight import View, whole, without
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class BatchNorm(Op):
                              fix="use a larger batch or input, or eval()")
         statistic = Spec(x.shape[1:2], x.dtype)
         return x, statistic, statistic
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        x, *others = (v.shape for v in inputs)
+        return [without(x, [0, *range(2, len(x))]), *map(whole, others)]
 
     def reference(self, x: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array]:
         mean, variance = x.mean(others(x)), x.var(others(x))

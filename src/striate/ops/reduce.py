@@ -17,6 +17,7 @@ import numpy as np
 
 from striate.errors import ShapeError
 from striate.ops.base import Array, Cost, Op, Spec, reduce_axes, traffic, want_float
+from striate.ops.sight import SAME, View
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Reduction(Op):
     def kept(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The input's shape with 1 for the reduced axes."""
         return tuple(1 if i in self.axes else n for i, n in enumerate(shape))
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        kept = [i for i in range(len(inputs[0].shape)) if i not in self.axes]
+        place = {i: i if self.keepdims else at for at, i in enumerate(kept)}
+        return [tuple((place[i], SAME) if i in place else None for i in range(len(inputs[0].shape)))]
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
         return Cost(operations=inputs[0].size, **traffic(inputs, outputs))

@@ -6,8 +6,9 @@
     slice      y[i] = x[start + i * step]                 gradient: slice_gradient, dx[start + i * step] = dy[i], else 0
     expand     axes of size 1 repeated                    gradient: sum over the repeated axes
     pad        x with `value` around it                   gradient: a slice
+    flip       y[i] = x[n - 1 - i] on some axes           gradient: flip back
 
-Source: NumPy's reshape, transpose, concatenate, basic slicing, broadcast_to and pad.
+Source: NumPy's reshape, transpose, concatenate, basic slicing, broadcast_to, pad and flip.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from striate.errors import DtypeError, ShapeError
 from striate.ops.base import Array, Cost, Op, Spec, axis, traffic
 from striate.ops.elementwise import unbroadcast
+from striate.ops.sight import SAME, View, regrouped, shifted
 
 
 class Movement(Op):
@@ -48,11 +50,20 @@ class Reshape(Movement):
         fill_shape(x.shape, self.shape)
         return Spec(self.shape, x.dtype)
 
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        return [regrouped(inputs[0].shape, self.shape)]
+
     def reference(self, x: Array) -> Array:
         return x.reshape(self.shape)
 
     def gradient(self, g, x, y, dy):
         return [g.apply(Reshape(x[0].shape), dy[0])]
+
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> str:
+        (old,), new = (x.shape for x in inputs), outputs[0].shape
+        while old and new and old[0] == new[0]:  # axes in front that stay
+            old, new = old[1:], new[1:]
+        return " = ".join([" * ".join(map(str, sizes)) or "1" for sizes in (old, new)])
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
         return Cost()  # the bytes stay where they are
@@ -70,6 +81,9 @@ class Transpose(Movement):
             raise ShapeError(f"axes {self.axes} do not name each of the {len(x.shape)} axes of x {x.shape} once",
                              fix=f"permute the numbers 0 to {len(x.shape) - 1}")
         return Spec(tuple(x.shape[i] for i in self.axes), x.dtype)
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        return [tuple((self.axes.index(i), SAME) for i in range(len(self.axes)))]
 
     def reference(self, x: Array) -> Array:
         return x.transpose(self.axes)
@@ -100,6 +114,15 @@ class Concat(Movement):
         total = sum(v.shape[self.axis] for v in x)
         return Spec((*first[: self.axis], total, *first[self.axis + 1 :]), x[0].dtype)
 
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> str:
+        sizes = " + ".join(str(x.shape[self.axis]) for x in inputs)
+        return f"axis {self.axis}: {sizes} = {outputs[0].shape[self.axis]}"
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        offsets = np.cumsum([0, *(x.shape[self.axis] for x in inputs)]).tolist()
+        return [tuple((i, shifted(-offset) if i == self.axis else SAME) for i in range(len(x.shape)))
+                for x, offset in zip(inputs, offsets)]
+
     def reference(self, *x: Array) -> Array:
         return np.concatenate(x, self.axis)
 
@@ -129,6 +152,9 @@ class Slice(Movement):
             if not 0 <= start <= stop <= n:
                 raise ShapeError(f"the slice {start}:{stop} is outside axis {i} of x {x.shape}", fix=f"stay within 0:{n}")
         return Spec(tuple(len(range(*part)) for part in zip(self.starts, self.stops, self.steps)), x.dtype)
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        return [tuple((i, shifted(start, step)) for i, (start, step) in enumerate(zip(self.starts, self.steps)))]
 
     def reference(self, x: Array) -> Array:
         return x[tuple(map(slice, self.starts, self.stops, self.steps))]
@@ -197,6 +223,9 @@ class Pad(Movement):
             raise ShapeError(f"pads {self.pads} do not fit x {x.shape}", fix="give (low, high), both at least 0, for each axis")
         return Spec(tuple(low + n + high for n, (low, high) in zip(x.shape, self.pads)), x.dtype)
 
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        return [tuple((i, shifted(-low)) for i, (low, _) in enumerate(self.pads))]
+
     def reference(self, x: Array) -> Array:
         return np.pad(x, self.pads, constant_values=self.value)
 
@@ -204,6 +233,29 @@ class Pad(Movement):
         starts = tuple(low for low, _ in self.pads)
         stops = tuple(low + n for (low, _), n in zip(self.pads, x[0].shape))
         return [g.apply(Slice(starts, stops, (1,) * len(starts)), dy[0])]
+
+
+@dataclass(frozen=True)
+class Flip(Movement):
+    """x with the order of its elements reversed along some axes.
+
+    >>> Flip((0,)).reference(np.arange(3)).tolist()
+    [2, 1, 0]
+    """
+
+    axes: tuple[int, ...]
+    name = "flip"
+
+    def infer(self, x: Spec) -> Spec:
+        for i in self.axes:
+            axis(i, len(x.shape))
+        return x
+
+    def reference(self, x: Array) -> Array:
+        return np.flip(x, self.axes)
+
+    def gradient(self, g, x, y, dy):
+        return [g.apply(self, dy[0])]
 
 
 def fill_shape(shape: tuple[int, ...], wanted: Sequence[int]) -> tuple[int, ...]:
@@ -246,6 +298,41 @@ def expand_shape(shape: tuple[int, ...], wanted: Sequence[int]) -> tuple[int, ..
     """
     lead = len(wanted) - len(shape)
     return tuple(shape[i - lead] if n == -1 and i >= lead else int(n) for i, n in enumerate(wanted))
+
+
+def repeat_shapes(shape: tuple[int, ...], times: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Three shapes that repeat an array: with axes of 1 to repeat along, repeated, and merged again.
+
+    >>> repeat_shapes((2, 3), (2, 1, 4))
+    ((1, 2, 1, 3), (2, 2, 4, 3), (2, 2, 12))
+    """
+    counts = [int(t) for t in times]
+    if len(counts) < len(shape) or any(t < 1 for t in counts):
+        raise ShapeError(f"repeat{tuple(counts)} does not fit an input of {len(shape)} axes, {shape}",
+                         fix="give one number from 1 up for each axis")
+    own = (1,) * (len(counts) - len(shape)) + shape
+    single, wide = [], []
+    for n, t in zip(own, counts, strict=True):
+        single += [n] if t == 1 else [1] if n == 1 else [1, n]
+        wide += [n] if t == 1 else [t] if n == 1 else [t, n]
+    return tuple(single), tuple(wide), tuple(n * t for n, t in zip(own, counts, strict=True))
+
+
+def split_stops(n: int, sizes: int | Sequence[int]) -> tuple[int, ...]:
+    """Where the parts of a split end.
+
+    >>> split_stops(7, 3), split_stops(7, (2, 5))
+    ((3, 6, 7), (2, 7))
+    """
+    if isinstance(sizes, Sequence):
+        stops = tuple(int(s) for s in np.cumsum(sizes))
+        if not stops or stops[-1] != n or min(sizes) < 0:
+            raise ShapeError(f"parts of {tuple(sizes)} = {sum(sizes)} elements do not fill the axis of {n}",
+                             fix="let them add up to it")
+        return stops
+    if sizes < 1:
+        raise ShapeError(f"parts of {sizes} elements do not fill the axis of {n}", fix="use at least 1")
+    return (*range(sizes, n, sizes), n)
 
 
 def slice_axis(shape: tuple[int, ...], at: int, start: int, stop: int) -> Slice:

@@ -15,6 +15,7 @@ import numpy as np
 
 from striate.errors import ShapeError
 from striate.ops.base import Array, Cost, Op, Spec, axis, traffic, want_float, want_same
+from striate.ops.sight import View, without
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class AlongAxis(Op):
             raise ShapeError("x is a single number and has no axis to normalise", fix="give it at least one axis")
         axis(self.axis, len(x.shape))
         return x
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        return [without(x.shape, [self.axis]) for x in inputs]
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
         return Cost(operations=5 * outputs[0].size, **traffic(inputs, outputs))

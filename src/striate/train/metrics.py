@@ -3,6 +3,7 @@
     Accuracy        argmax over the classes equals the label, of all labels
     TopK(k)         fewer than k classes score higher than the label's
     WholeSequence   all L labels of an item are right, of all items
+    MeanIoU         mean over the classes of the overlap of places told and true
     Loss            mean loss
 
 Outputs are scores (N, C, ...) with labels (N, ...); labels equal to `ignore_index` do not count.
@@ -77,6 +78,37 @@ class WholeSequence(Metric):
     def count(self, output: np.ndarray, target: np.ndarray) -> tuple[float, int]:
         right = (output.argmax(axis=1) == target) | (target == self.ignore_index)
         return int(np.count_nonzero(right.reshape(len(target), -1).all(axis=1))), len(target)
+
+
+class MeanIoU(Metric):
+    """Mean over the classes of intersection / union of the places told and the places true: for segmentation.
+
+        IoU of a class = right / (told + true - right)        pixels, over all images seen; classes that never occur are left out
+
+    output (N, C, ...), target (N, ...). Source: Everingham et al., The Pascal visual object classes challenge: a retrospective,
+    IJCV 111, 2015, section 3.3.
+
+    >>> metric = MeanIoU()
+    >>> metric.update(np.array([[[3.0, 3, 0, 0], [0, 0, 3, 3]]]), np.array([[0, 1, 1, 1]]))
+    >>> round(metric.value(), 3)                                    # 1 / 2 and 2 / 3
+    0.583
+    """
+
+    name = "mean_iou"
+
+    def reset(self) -> None:
+        self.met = self.union = np.zeros(0, np.int64)
+
+    def update(self, output: np.ndarray, target: np.ndarray, loss: float = 0.0) -> None:
+        counted, classes = target != self.ignore_index, output.shape[1]
+        told, true = output.argmax(axis=1)[counted], target[counted]
+        right = np.bincount(true[told == true], minlength=classes)
+        union = np.bincount(told, minlength=classes) + np.bincount(true, minlength=classes) - right
+        self.met, self.union = (right, union) if not self.union.size else (self.met + right, self.union + union)
+
+    def value(self) -> float:
+        occurs = self.union > 0
+        return float(np.mean(self.met[occurs] / self.union[occurs])) if occurs.any() else float("nan")
 
 
 class Loss(Metric):

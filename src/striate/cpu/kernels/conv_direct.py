@@ -2,11 +2,13 @@
 
     y[n, p, q, k] = chain( sum_{i,j,c} x[n, p*step_h + row_i, q*step_w + col_j, c] * w[k, i, j, c] )
 
+A convolution in space has a third axis (`Depth`): one more sum over its taps, one more loop over its outputs.
+
 Rows and columns of taps are arithmetic progressions (`Taps`). A forward convolution has offsets r*dilation - low and moves
 by the stride. The input gradient with stride s falls into s*s phases, the pixels h = s*p + phase: each is a convolution of
 dy with the taps that meet the phase, and writes every s-th pixel (`out_step`, `out_first`).
 
-Layouts   x (N, H, W, C)   w (G, K/G/lanes, R, S, C/G, lanes) packed, zero past K/G   y (N, P', Q', K)
+Layouts   x (N, D, H, W, C)   w (G, K/G/lanes, T, R, S, C/G, lanes) packed, zero past K/G   y (N, O', P', Q', K)
 Registers `pixels` x `vectors` accumulators + `vectors` weights + 1 broadcast pixel
 Borders   which taps of a tile of columns fall into the padding is known when the kernel is written, so they cost nothing;
           the taps of a row are bounded when it runs
@@ -16,9 +18,10 @@ Source: Georganas et al., Anatomy of high-performance deep learning convolutions
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import Chain
@@ -45,6 +48,28 @@ class Taps:
         last = (positions - 1) * self.step + self.first + (self.count - 1) * self.gap
         return self.first >= 0 and last < n
 
+    def bounds(self, k: Builder, p: IntLike, positions: int, n: int) -> tuple[IntLike, IntLike]:
+        """(first, stop) of the taps of position p that read a pixel in 0..n-1, when the kernel runs."""
+        if self.always_inside(positions, n):
+            return 0, self.count
+        start = p * self.step + self.first
+        low = (k.max(start * -1, 0) + (self.gap - 1)) // self.gap
+        high = (k.max(start * -1 + n, 0) + (self.gap - 1)) // self.gap
+        return k.min(low, self.count), k.min(high, self.count)
+
+
+@dataclass(frozen=True)
+class Depth:
+    """The third axis of a convolution in space: D slices in, O out; results go to slices first, first + step, ... of out_size."""
+
+    D: int = 1
+    O: int = 1
+    window: int = 1
+    taps: Taps = Taps(1, 0, 1, 1)
+    out_size: int = 1
+    out_step: int = 1
+    out_first: int = 0
+
 
 @dataclass(frozen=True)
 class ConvDirect(Kernel):
@@ -67,6 +92,7 @@ class ConvDirect(Kernel):
     pixels: int = 14
     vectors: int = 2
     chain: Chain = Chain()
+    depth: Depth = Depth()
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -76,51 +102,62 @@ class ConvDirect(Kernel):
         N, G = k.int("N"), self.groups
         Cg, Kg = self.C // G, self.K // G
         blocks = -(-Kg // self.lanes)
-        height, width = self.out_size if self.out_size != (0, 0) else (self.P, self.Q)
-        x = k.tensor("x", (N, self.H, self.W, self.C))
-        w = k.tensor("w", (G, blocks, *self.window, Cg, self.lanes))
-        finish = self.chain.bind(k, (N, height, width, self.K))
+        x = k.tensor("x", (N, self.depth.D, self.H, self.W, self.C))
+        w = k.tensor("w", (G, blocks, self.depth.window, *self.window, Cg, self.lanes))
+        finish = self.chain.bind(k, (N, *self.written))
 
-        def tile_rows(n: IntLike, p: IntLike, g: IntLike, kb: IntLike, vectors: int, last: bool) -> None:
+        def tile_rows(task: IntLike, g: IntLike, kb: IntLike, vectors: int, last: bool) -> None:
+            row = self.row_of(task)
             for q0, pixels, valid, repeat in self.column_tiles():
                 for step in k.range(repeat):
                     q = q0 + step * pixels
-                    self.tile(k, x, w, finish, n, p, q, pixels, valid, g, kb, vectors, last)
+                    self.tile(k, x, w, finish, row, q, pixels, valid, g, kb, vectors, last)
 
         full, rest = divmod(blocks, self.vectors)
         ragged = Kg % self.lanes != 0
 
-        def block_groups(n: IntLike, p: IntLike, g: IntLike) -> None:
+        def block_groups(task: IntLike, g: IntLike) -> None:
             whole = full - (1 if ragged and rest == 0 else 0)
             for b in k.range(whole):
-                tile_rows(n, p, g, b * self.vectors, self.vectors, last=False)
+                tile_rows(task, g, b * self.vectors, self.vectors, last=False)
             if whole < full:
-                tile_rows(n, p, g, whole * self.vectors, self.vectors, last=True)
+                tile_rows(task, g, whole * self.vectors, self.vectors, last=True)
             if rest:
-                tile_rows(n, p, g, full * self.vectors, rest, last=ragged)
+                tile_rows(task, g, full * self.vectors, rest, last=ragged)
 
         if self.weight_bytes() <= SMALL_WEIGHTS or G > 1:
-            for task in k.share(N * self.P):
+            for task in k.share(N * self.depth.O * self.P):
                 for g in k.range(G):
-                    block_groups(task // self.P, task % self.P, g)
+                    block_groups(task, g)
         else:
             self.by_blocks(k, N, full, rest, ragged, tile_rows)
 
     def by_blocks(self, k: Builder, N: IntLike, full: int, rest: int, ragged: bool, tile_rows) -> None:
         """Heavy weights: a task is a group of output channels for one image, so that the group's weights stay in cache."""
-        whole = full - (1 if ragged and rest == 0 else 0)
-        for task in k.share(N * whole):
+        whole, images = full - (1 if ragged and rest == 0 else 0), N * self.depth.O
+        for task in k.share(images * whole):
             for p in k.range(self.P):
-                tile_rows(task % N, p, 0, (task // N) * self.vectors, self.vectors, False)
+                tile_rows((task % images) * self.P + p, 0, (task // images) * self.vectors, self.vectors, False)
         tail = [(whole * self.vectors, self.vectors)] if whole < full else []
         tail += [(full * self.vectors, rest)] if rest else []
         for first, vectors in tail:
-            for n in k.share(N):
+            for n in k.share(images):
                 for p in k.range(self.P):
-                    tile_rows(n, p, 0, first, vectors, ragged)
+                    tile_rows(n * self.P + p, 0, first, vectors, ragged)
+
+    @property
+    def written(self) -> tuple[int, int, int, int]:
+        """The output beside N: (O', P', Q', K), of which the input gradient's phases write every `out_step`-th pixel."""
+        height, width = self.out_size if self.out_size != (0, 0) else (self.P, self.Q)
+        return self.depth.out_size, height, width, self.K
+
+    def row_of(self, task: IntLike) -> tuple[IntLike, IntLike, IntLike]:
+        """(image, output slice, output row) out of the number of a row."""
+        slices = task // self.P
+        return slices // self.depth.O, slices % self.depth.O, task % self.P
 
     def weight_bytes(self) -> int:
-        return self.K * (self.C // self.groups) * self.window[0] * self.window[1] * 4
+        return self.K * (self.C // self.groups) * self.depth.window * self.window[0] * self.window[1] * 4
 
     def column_tiles(self) -> list[tuple[int, int, tuple[tuple[int, ...], ...], int]]:
         """(first column, pixels, for each tap the pixels that it serves, tiles alike that follow one another)."""
@@ -138,53 +175,55 @@ class ConvDirect(Kernel):
 
     def row_range(self, k: Builder, p: IntLike) -> tuple[IntLike, IntLike]:
         """The row taps that read real pixels for output row p."""
-        rows = self.rows
-        if rows.always_inside(self.P, self.H):
-            return 0, rows.count
-        start = p * rows.step + rows.first
-        low = (k.max(start * -1, 0) + (rows.gap - 1)) // rows.gap
-        high = (k.max(start * -1 + self.H, 0) + (rows.gap - 1)) // rows.gap
-        return k.min(low, rows.count), k.min(high, rows.count)
+        return self.rows.bounds(k, p, self.P, self.H)
 
-    def tile(self, k: Builder, x: Tensor, w: Tensor, finish, n: IntLike, p: IntLike, q: IntLike, pixels: int,
+    def slice_range(self, k: Builder, o: IntLike) -> tuple[IntLike, IntLike]:
+        """The depth taps that read real slices for output slice o."""
+        return self.depth.taps.bounds(k, o, self.depth.O, self.depth.D)
+
+    def tile(self, k: Builder, x: Tensor, w: Tensor, finish, row: tuple[IntLike, IntLike, IntLike], q: IntLike, pixels: int,
              valid: Sequence[Sequence[int]], g: IntLike, kb: IntLike, vectors: int, last: bool) -> None:
         """A tile of pixels x vectors of one output row."""
-        lanes, rows, columns, Cg = self.lanes, self.rows, self.columns, self.C // self.groups
+        lanes, columns, Cg = self.lanes, self.columns, self.C // self.groups
         cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
-        low, high = self.row_range(k, p)
-        for i in k.range(low, high):
-            h = p * rows.step + rows.first + i * rows.gap
-            r = i * rows.turn + rows.weight
 
-            def channel(c: IntLike, h: IntLike = h, r: IntLike = r) -> None:
-                for j, served in enumerate(valid):
-                    if not served:
-                        continue
-                    s = j * columns.turn + columns.weight
-                    weights = [w.vec(g, kb + v, r, s, c, 0, lanes=lanes) for v in range(vectors)]
-                    for t in served:
-                        column = (q + t) * columns.step + columns.first + j * columns.gap
-                        pixel = k.splat(x[n, h, column, g * Cg + c], lanes)
-                        for v in range(vectors):
-                            cells[t][v].fma(pixel, weights[v])
+        def channel(c: IntLike, image: tuple[IntLike, IntLike], h: IntLike, tap: tuple[IntLike, IntLike]) -> None:
+            for j, served in enumerate(valid):
+                if not served:
+                    continue
+                s = j * columns.turn + columns.weight
+                weights = [w.vec(g, kb + v, *tap, s, c, 0, lanes=lanes) for v in range(vectors)]
+                for t in served:
+                    column = (q + t) * columns.step + columns.first + j * columns.gap
+                    pixel = k.splat(x[(*image, h, column, g * Cg + c)], lanes)
+                    for v in range(vectors):
+                        cells[t][v].fma(pixel, weights[v])
 
-            if Cg <= 4:
-                for c in range(Cg):
-                    channel(c)
-            else:
-                for c in k.range(Cg):
-                    channel(c)
-        self.write(k, finish, cells, n, p, q, g, kb, last)
+        for image, h, tap in self.rows_read(k, row):
+            for c in range(Cg) if Cg <= 4 else k.range(Cg):
+                channel(c, image, h, tap)
+        self.write(finish, cells, row, q, g, kb, last)
 
-    def write(self, k: Builder, finish, cells: list[list[Cell]], n: IntLike, p: IntLike, q: IntLike, g: IntLike, kb: IntLike,
+    def rows_read(self, k: Builder, row: tuple[IntLike, IntLike, IntLike]) -> Iterator[tuple[Any, IntLike, Any]]:
+        """((image, slice), input row, (depth tap, row tap)) for every row of x that an output row reads; a loop that runs."""
+        (n, o, p), slices, rows = row, self.depth.taps, self.rows
+        for e in k.range(*self.slice_range(k, o)):
+            d, t = o * slices.step + slices.first + e * slices.gap, e * slices.turn + slices.weight
+            for i in k.range(*self.row_range(k, p)):
+                yield (n, d), p * rows.step + rows.first + i * rows.gap, (t, i * rows.turn + rows.weight)
+
+    def place(self, row: tuple[IntLike, IntLike, IntLike], q: IntLike) -> tuple[IntLike, IntLike, IntLike, IntLike]:
+        """(image, slice, row, column) where the result of a position is written."""
+        (n, o, p), (step_h, step_w), (first_h, first_w) = row, self.out_step, self.out_first
+        return n, o * self.depth.out_step + self.depth.out_first, p * step_h + first_h, q * step_w + first_w
+
+    def write(self, finish, cells: list[list[Cell]], row: tuple[IntLike, IntLike, IntLike], q: IntLike, g: IntLike, kb: IntLike,
               last: bool) -> None:
         Kg, lanes = self.K // self.groups, self.lanes
-        (step_h, step_w), (first_h, first_w) = self.out_step, self.out_first
-        for t, row in enumerate(cells):
-            for v, cell in enumerate(row):
-                count = Kg % lanes if last and v == len(row) - 1 else None
-                place = (n, p * step_h + first_h, (q + t) * step_w + first_w, g * Kg + (kb + v) * lanes)
-                finish(cell.value, *place, count=count)
+        for t, sums in enumerate(cells):
+            for v, cell in enumerate(sums):
+                count = Kg % lanes if last and v == len(sums) - 1 else None
+                finish(cell.value, *self.place(row, q + t), g * Kg + (kb + v) * lanes, count=count)
 
 
 SMALL_WEIGHTS = 384 * 1024  # bytes that stay in a core's second-level cache beside the pixels

@@ -2,7 +2,8 @@
 
     dw[k, r, s, c] = sum_{n,p,q} x[n, p*stride + r*dilation - low, q*stride + s*dilation - low, c] * dy[n, p, q, k]
 
-Layouts   x (N, H, W, C)   dy (N, P, Q, K)   dw (parts, G, K/G/lanes, R, S, C/G, lanes), zero past K/G
+Layouts   x (N, D, H, W, C)   dy (N, O, P, Q, K)   dw (parts, G, K/G/lanes, T, R, S, C/G, lanes), zero past K/G; D, O, T are 1
+          but for convolution in space, whose slices count as images
 Registers a tile is a list of (tap, channel) pairs x `vectors` of output channels; each pixel gives one dy vector a column
           and one broadcast a row
 Work      parts > 1: a task is a fixed part of the batch with a dw of its own (small weights); the parts are added afterwards.
@@ -18,8 +19,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import part_of
 from striate.kernel.language import Builder, IntLike, Tensor
-from striate.window import Window2d
+from striate.window import Window, Window2d
+
+Pair = tuple[IntLike, IntLike]
+Triple = tuple[IntLike, IntLike, IntLike]
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class ConvWeights(Kernel):
     taps: int = 12
     vectors: int = 2
     parts: int = 1
+    D: int = 1
+    slices: Window = Window(1)
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -47,39 +54,42 @@ class ConvWeights(Kernel):
 
     def build(self, k: Builder) -> None:
         N, G = k.int("N"), self.groups
-        P, Q = self.out
+        images, T = N * self.slices.out(self.D), self.slices.size
         Cg, Kg = self.C // G, self.K // G
         R, S = (w.size for w in self.window)
         blocks = -(-Kg // self.lanes)
-        x, dy = k.tensor("x", (N, self.H, self.W, self.C)), k.tensor("dy", (N, P, Q, self.K))
-        dw = k.tensor("dw", (self.parts, G, blocks, R, S, Cg, self.lanes))
+        x, dy = k.tensor("x", (N, self.D, self.H, self.W, self.C)), k.tensor("dy", (images, *self.out, self.K))
+        dw = k.tensor("dw", (self.parts, G, blocks, T, R, S, Cg, self.lanes))
 
-        def one(part: IntLike, n: IntLike, r: IntLike, g: IntLike, b: IntLike, vectors: int, ragged: int) -> None:
+        def one(image: IntLike, tap: Pair, into: Triple, vectors: int, ragged: int) -> None:
             for first, count, pairs in self.tiles(Cg, S):
                 for i in k.range(count):
                     shifted = [(s, c + (i * self.taps + first)) for s, c in pairs]
-                    self.tile(k, x, dy, dw, part, n, r, g, b, vectors, ragged, shifted)
+                    self.tile(k, x, dy, dw, image, tap, into, vectors, ragged, shifted)
 
-        def column(part: IntLike, images: tuple[IntLike, IntLike], r: tuple[IntLike, IntLike], g: IntLike,
-                   b: IntLike, vectors: int, ragged: int) -> None:
-            for row in k.range(*r):
-                self.clear(k, dw, part, g, b, row, vectors, S, Cg)
-            for n in k.range(*images):
+        def column(own: Pair, t: Pair, r: Pair, into: Triple, vectors: int, ragged: int) -> None:
+            for plane in k.range(*t):
                 for row in k.range(*r):
-                    one(part, n, row, g, b, vectors, ragged)
+                    self.clear(k, dw, (plane, row), into, vectors, S, Cg)
+            for image in k.range(*own):
+                first, stop = self.slices.bounds(image % self.slices.out(self.D), self.D, k.min, k.max)
+                for plane in k.range(k.max(first, t[0]), k.min(stop, t[1])):
+                    for row in k.range(*r):
+                        one(image, (plane, row), into, vectors, ragged)
 
         if self.parts > 1:
             for part in k.share(self.parts):
-                images = (N * part) // self.parts, (N * (part + 1)) // self.parts
+                own = part_of(part, self.parts, images)
                 for g in k.range(G):
                     for b, count, vectors, ragged in self.column_kinds(blocks, Kg):
                         for i in k.range(count):
-                            column(part, images, (0, R), g, i * self.vectors + b, vectors, ragged)
+                            column(own, (0, T), (0, R), (part, g, i * self.vectors + b), vectors, ragged)
         else:
             for b, count, vectors, ragged in self.column_kinds(blocks, Kg):
-                for task in k.share(G * count * R):
-                    row, rest = task % R, task // R
-                    column(0, (0, N), (row, row + 1), rest // count, (rest % count) * self.vectors + b, vectors, ragged)
+                for task in k.share(G * count * T * R):
+                    r, t, rest = task % R, task // R % T, task // (R * T)
+                    into = 0, rest // count, (rest % count) * self.vectors + b
+                    column((0, images), (t, t + 1), (r, r + 1), into, vectors, ragged)
 
     def column_kinds(self, blocks: int, Kg: int) -> list[tuple[int, int, int, int]]:
         """(first block, how many groups, vectors, lanes filled in the last vector or 0): whole groups, then the rest."""
@@ -103,13 +113,12 @@ class ConvWeights(Kernel):
                 found.append((whole * self.taps, 1, [(s, c) for c in range(rest)]))
         return found
 
-    def clear(self, k: Builder, dw: Tensor, part: IntLike, g: IntLike, b: IntLike, r: IntLike, vectors: int, S: int,
-              Cg: int) -> None:
-        zero = k.splat(0.0, self.lanes)
+    def clear(self, k: Builder, dw: Tensor, tap: Pair, into: Triple, vectors: int, S: int, Cg: int) -> None:
+        part, g, b = into
         for v in range(vectors):
             for s in k.range(S):
                 for c in k.range(Cg):
-                    dw.store(zero, part, g, b + v, r, s, c, 0)
+                    dw.store(k.splat(0.0, self.lanes), part, g, b + v, *tap, s, c, 0)
 
     def segments(self, taps: Sequence[int]) -> list[tuple[int, int, tuple[int, ...]]]:
         """(first q, last q + 1, taps that read real pixels there), for taps of one row; static, as the width is."""
@@ -123,11 +132,13 @@ class ConvWeights(Kernel):
                 found.append((q, q + 1, valid))
         return [segment for segment in found if segment[2]]
 
-    def tile(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, part: IntLike, n: IntLike, r: IntLike, g: IntLike, b: IntLike,
-             vectors: int, ragged: int, pairs: list[tuple[int, IntLike]]) -> None:
+    def tile(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, image: IntLike, tap: Pair, into: Triple, vectors: int,
+             ragged: int, pairs: list[tuple[int, IntLike]]) -> None:
+        (t, r), (part, g, b), slices = tap, into, self.slices
         height, width = self.window
         lanes, Cg, Kg = self.lanes, self.C // self.groups, self.K // self.groups
-        cells = [[k.cell(dw.vec(part, g, b + v, r, s, c, 0, lanes=lanes)) for v in range(vectors)] for s, c in pairs]
+        n, d = image // slices.out(self.D), slices.read(image % slices.out(self.D), t)
+        cells = [[k.cell(dw.vec(part, g, b + v, t, r, s, c, 0, lanes=lanes)) for v in range(vectors)] for s, c in pairs]
         start = height.pads[0] - r * height.dilation  # the padded rows above tap r
         low = (k.max(start, 0) + (height.stride - 1)) // height.stride
         high = k.min((k.max(start + self.H, 0) + (height.stride - 1)) // height.stride, self.out[0])
@@ -135,13 +146,13 @@ class ConvWeights(Kernel):
             h = p * height.stride - start
             for first, last, valid in self.segments(sorted({s for s, _ in pairs})):
                 for q in k.range(first, last):
-                    grads = [dy.vec(n, p, q, g * Kg + (b + v) * lanes, lanes=lanes,
+                    grads = [dy.vec(image, p, q, g * Kg + (b + v) * lanes, lanes=lanes,
                                     count=ragged if ragged and v == vectors - 1 else None) for v in range(vectors)]
                     for (s, c), row in zip(pairs, cells, strict=True):
                         if s in valid:
-                            pixel = k.splat(x[n, h, q * width.stride + s * width.dilation - width.pads[0], g * Cg + c], lanes)
+                            pixel = k.splat(x[n, d, h, width.read(q, s), g * Cg + c], lanes)
                             for v in range(vectors):
                                 row[v].fma(pixel, grads[v])
         for (s, c), row in zip(pairs, cells, strict=True):
             for v in range(vectors):
-                dw.store(row[v].value, part, g, b + v, r, s, c, 0)
+                dw.store(row[v].value, part, g, b + v, t, r, s, c, 0)

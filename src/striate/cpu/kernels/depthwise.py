@@ -5,7 +5,8 @@
 
 Taps, phases of the input gradient and borders are those of conv_direct.py, with groups = C = K.
 
-Layouts   x (N, H, W, C)   y dy (N, P, Q, C)   w (C/lanes, R, S, lanes)   dw (parts, C/lanes, R, S, lanes), zero past C
+Layouts   x (N, D, H, W, C)   y dy (N, O, P, Q, C)   w (C/lanes, T, R, S, lanes)   dw (parts, C/lanes, T, R, S, lanes), zero
+          past C; D, O and T are 1 but for convolution in space
 Registers vectors run over channels. y: `pixels` sums, the weights of one window row, one pixel that serves all its taps.
           dw: two sums for each tap of a window row, one dy vector for each of `pixels` columns
 Work      y: rows of outputs. dw: fixed parts of all rows of the batch; a part adds up row after row in its own dw, which stays
@@ -19,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_direct import ConvDirect
@@ -27,9 +29,9 @@ from striate.cpu.kernels.winograd import channel_vectors
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
 
-def weight_shape(conv: ConvDirect) -> tuple[int, int, int, int]:
-    """(C/lanes, R, S, lanes): the packed form of one input channel."""
-    return -(-conv.C // conv.lanes), *conv.window, conv.lanes
+def weight_shape(conv: ConvDirect) -> tuple[int, ...]:
+    """(C/lanes, T, R, S, lanes): the packed form of one input channel."""
+    return -(-conv.C // conv.lanes), conv.depth.window, *conv.window, conv.lanes
 
 
 @dataclass(frozen=True)
@@ -37,33 +39,29 @@ class Depthwise(ConvDirect):
     """A direct convolution with one channel a group, groups = C = K; `lanes` and `pixels` are the register tile."""
 
     def build(self, k: Builder) -> None:
-        N = k.int("N")
-        height, width = self.out_size if self.out_size != (0, 0) else (self.P, self.Q)
-        x, w = k.tensor("x", (N, self.H, self.W, self.C)), k.tensor("w", weight_shape(self))
-        finish = self.chain.bind(k, (N, height, width, self.K))
-        for task in k.share(N * self.P):
-            n, p = task // self.P, task % self.P
+        N, depth = k.int("N"), self.depth
+        x, w = k.tensor("x", (N, depth.D, self.H, self.W, self.C)), k.tensor("w", weight_shape(self))
+        finish = self.chain.bind(k, (N, *self.written))
+        for task in k.share(N * depth.O * self.P):
             for q0, pixels, valid, repeat in self.column_tiles():
                 for step in k.range(repeat):
                     for vector, count in channel_vectors(k, self.C, self.lanes):
-                        self.sums(k, x, w, finish, (n, p, q0 + step * pixels, vector * self.lanes), pixels, valid, count)
+                        self.sums(k, x, w, finish, task, q0 + step * pixels, vector, pixels, valid, count)
 
-    def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], place: Sequence[IntLike], pixels: int,
-             valid: Sequence[Sequence[int]], count: int | None) -> None:
+    def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], task: IntLike, q: IntLike, vector: IntLike,
+             pixels: int, valid: Sequence[Sequence[int]], count: int | None) -> None:
         """One vector of channels in a tile of columns."""
-        (n, p, q, c), rows, columns, lanes = place, self.rows, self.columns, self.lanes
+        row, columns, lanes = self.row_of(task), self.columns, self.lanes
         cells = [k.cell(0.0, lanes) for _ in range(pixels)]
-        low, high = self.row_range(k, p)
-        for i in k.range(low, high):
-            row = Row(self, x, (n, p * rows.step + rows.first + i * rows.gap, q, c), count)
+        for image, h, tap in self.rows_read(k, row):
+            read = Row(self, x, (*image, h), q, vector * lanes, count)
             for j, served in enumerate(valid):
                 if served:
-                    weight = w.vec(c // lanes, i * rows.turn + rows.weight, j * columns.turn + columns.weight, 0, lanes=lanes)
+                    weight = w.vec(vector, *tap, j * columns.turn + columns.weight, 0, lanes=lanes)
                     for t in served:
-                        cells[t].fma(row.pixel(t, j), weight)
-        (step_h, step_w), (first_h, first_w) = self.out_step, self.out_first
+                        cells[t].fma(read.pixel(t, j), weight)
         for t, cell in enumerate(cells):
-            finish(cell.value, n, p * step_h + first_h, (q + t) * step_w + first_w, c, count=count)
+            finish(cell.value, *self.place(row, q + t), vector * lanes, count=count)
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,9 @@ class DepthwiseWeights(Kernel):
 
     def build(self, k: Builder) -> None:
         N, conv = k.int("N"), self.conv
-        x, dy = k.tensor("x", (N, conv.H, conv.W, conv.C)), k.tensor("dy", (N, conv.P, conv.Q, conv.C))
+        O, P = conv.depth.O, conv.P
+        x = k.tensor("x", (N, conv.depth.D, conv.H, conv.W, conv.C))
+        dy = k.tensor("dy", (N, O, P, conv.Q, conv.C))
         shape = weight_shape(conv)
         size = math.prod(shape)
         dw = k.tensor("dw", (self.parts, *shape))
@@ -87,42 +87,43 @@ class DepthwiseWeights(Kernel):
             flat = dw.view((self.parts, size))
             for i in k.range(0, size, conv.lanes):
                 flat.store(k.constant(0.0, conv.lanes), part, i)
-            for row in k.range(*part_of(part, self.parts, N * conv.P)):
-                n, p = row // conv.P, row % conv.P
-                low, high = conv.row_range(k, p)
-                for i in k.range(low, high):
+            for task in k.range(*part_of(part, self.parts, N * O * P)):
+                row = conv.row_of(task)
+                for image, h, tap in conv.rows_read(k, row):
                     for vector, count in channel_vectors(k, conv.C, conv.lanes):
-                        self.add_row(k, x, dy, dw, (part, n, p, i, vector * conv.lanes), count)
+                        self.add_row(k, x, dy, dw.view(shape, offset=part * size), (row, (*image, h), tap), vector, count)
 
-    def add_row(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, place: Sequence[IntLike], count: int | None) -> None:
+    def add_row(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, places: tuple[Any, Any, Any], vector: IntLike,
+                count: int | None) -> None:
         """One row of outputs and one window row: dw[i, j] += sum over q of x * dy for a vector of channels."""
-        (part, n, p, i, c), conv, lanes = place, self.conv, self.conv.lanes
-        rows, columns = conv.rows, conv.columns
+        (row, read_from, tap), conv, lanes = places, self.conv, self.conv.lanes
+        columns = conv.columns
         sums = [(k.cell(0.0, lanes), k.cell(0.0, lanes)) for _ in range(columns.count)]  # two, to hide the latency of the FMA
         for q0, pixels, valid, repeat in conv.column_tiles():
             for step in k.range(repeat):
                 q = q0 + step * pixels
-                row = Row(conv, x, (n, p * rows.step + rows.first + i * rows.gap, q, c), count)
-                gradients = [dy.vec(n, p, q + t, c, lanes=lanes, count=count) for t in range(pixels)]
+                read = Row(conv, x, read_from, q, vector * lanes, count)
+                gradients = [dy.vec(*row, q + t, vector * lanes, lanes=lanes, count=count) for t in range(pixels)]
                 for j, served in enumerate(valid):
                     for t in served:
-                        sums[j][t % 2].fma(row.pixel(t, j), gradients[t])
+                        sums[j][t % 2].fma(read.pixel(t, j), gradients[t])
         for j, (even, odd) in enumerate(sums):
-            spot = part, c // lanes, i * rows.turn + rows.weight, j * columns.turn + columns.weight, 0
+            spot = vector, *tap, j * columns.turn + columns.weight, 0
             dw.store(dw.vec(*spot, lanes=lanes) + (even.value + odd.value), *spot)
 
 
 class Row:
-    """Pixels of one row of x under a tile of columns: each is read once, when the first tap asks for it."""
+    """Pixels of one row (image, slice, row) of x under a tile of columns: each is read once, when the first tap asks for it."""
 
-    def __init__(self, conv: ConvDirect, x: Tensor, place: Sequence[IntLike], count: int | None):
-        self.conv, self.x, self.place, self.count = conv, x, place, count
+    def __init__(self, conv: ConvDirect, x: Tensor, row: Sequence[IntLike], q: IntLike, c: IntLike, count: int | None):
+        self.conv, self.x, self.row, self.q, self.c, self.count = conv, x, row, q, c, count
         self.known: dict[int, Num] = {}
 
     def pixel(self, t: int, j: int) -> Num:
         """The pixel that tap j of column q + t reads."""
-        (n, h, q, c), columns = self.place, self.conv.columns
+        columns = self.conv.columns
         offset = t * columns.step + columns.first + j * columns.gap
         if offset not in self.known:
-            self.known[offset] = self.x.vec(n, h, q * columns.step + offset, c, lanes=self.conv.lanes, count=self.count)
+            self.known[offset] = self.x.vec(*self.row, self.q * columns.step + offset, self.c, lanes=self.conv.lanes,
+                                            count=self.count)
         return self.known[offset]

@@ -5,6 +5,7 @@
     part   = (- sum_c q_c * z_c, weight_target) for each row
     finish   mean: sum of losses / sum of weights        sum: sum of losses        none: each row's loss
     dx_c   = (e^(z_c) * sum_j q_j - q_c) * dloss         mean: dloss / sum of weights
+    logits=False   the input holds log-probabilities: z_c = x_c, dx_c = - q_c * dloss
 
 A target that is no class gives NaN and reads nothing outside of the row.
 
@@ -51,6 +52,7 @@ class CrossEntropy(Kernel):
     label_smoothing: float = 0.0
     ignore_index: int = -100
     weighted: bool = False
+    logits: bool = True
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -62,8 +64,8 @@ class CrossEntropy(Kernel):
         labels, weight = k.tensor("target", (count_rows,), "i64"), k.tensor("weight", (self.C,)) if self.weighted else None
         for row in k.share(count_rows):
             target = target_of(k, labels.int(row), self.C, self.ignore_index, weight)
-            peak, total = rows.shifted_sum(x, row)
-            log = functions.log(k, total)
+            peak, total = rows.shifted_sum(x, row) if self.logits else (k.constant(0.0), k.constant(1.0))
+            log = functions.log(k, total) if self.logits else peak
             loss = target.weight * (log - (x[row, target.place] - peak))
             if self.label_smoothing:
                 others = self.others(k, rows, x, weight, row, peak, log)
@@ -134,6 +136,7 @@ class CrossEntropyGradient(Kernel):
     ignore_index: int = -100
     weighted: bool = False
     reduction: str = "mean"
+    logits: bool = True
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -147,12 +150,12 @@ class CrossEntropyGradient(Kernel):
         everything = rows.total("add", 0.0, lambda i, n: column_weight(k, rows, weight, i, n)) if smooth else None
         for row in k.share(count_rows):
             target = target_of(k, labels.int(row), self.C, self.ignore_index, weight)
-            peak, total = rows.shifted_sum(x, row)
+            peak, total = rows.shifted_sum(x, row) if self.logits else (k.constant(0.0), k.constant(1.0))
             hit = target.weight * (1.0 - self.label_smoothing)
             whole = hit if everything is None else hit + everything * smooth
             m, scale, hit, factor = (k.splat(v, rows.lanes) for v in (peak, whole / total, hit, each(row)))
             for first, count in rows:
-                chance = functions.exp(k, rows.read(x, row, first, count) - m) * scale
+                chance = functions.exp(k, rows.read(x, row, first, count) - m) * scale if self.logits else m
                 here = k.iota(rows.lanes).equals(k.splat(k.from_int(target.place - first), rows.lanes))
                 wanted = k.where(here, hit, k.constant(0.0, rows.lanes))
                 if smooth:
@@ -169,3 +172,23 @@ class CrossEntropyGradient(Kernel):
         if self.reduction == "mean":
             dloss = dloss / sums(k, k.tensor("part", (rows, 2)), rows)[1]
         return lambda row: dloss
+
+
+@dataclass(frozen=True)
+class OneHot(Kernel):
+    """x (rows) i64 -> y (rows, C): 1 at the class, else 0."""
+
+    C: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("rows", "x", "y")
+
+    def build(self, k: Builder) -> None:
+        count_rows, rows = k.int("rows"), Rows(k, self.C)
+        labels, y = k.tensor("x", (count_rows,), "i64"), k.tensor("y", (count_rows, self.C))
+        one, zero = k.constant(1.0, rows.lanes), k.constant(0.0, rows.lanes)
+        for row in k.share(count_rows):
+            for first, count in rows:
+                here = k.iota(rows.lanes).equals(k.splat(k.from_int(labels.int(row) - first), rows.lanes))
+                y.store(k.where(here, one, zero), row, first, count=count)

@@ -1,4 +1,4 @@
-"""Batch normalisation over rows of C channels, channels last.
+"""Batch normalisation over rows of C channels, channels last; its sums also serve N samples of so many rows each.
 
     statistics   part[i] = (count, mean, sum of squared deviations) of rows i*rows/parts .. (i+1)*rows/parts, in one pass:
                  a block of rows (one row, where rows are long) has its own mean and deviations, and is merged by Chan's formula
@@ -8,7 +8,7 @@
     gradient     dbias = sum dy    dweight = sum dy * xhat    xhat = (x - mean) * rstd        in parts, then in their order
                  dx = chain( weight * rstd * (dy - dbias / rows - xhat * dweight / rows) )
 
-Layouts   x y dy dx (rows, C)   part (parts, 3, C) or (parts, 2, C)   all else (C)
+Layouts   x y dy dx (N*rows, C)   part (N*parts, 3, C) or (N*parts, 2, C)   all else (N, C); a batch is one sample: N = 1
 Tasks     parts; rows
 Sources: Ioffe & Szegedy, arXiv:1502.03167, algorithm 1; Chan, Golub & LeVeque, Updating formulae and a pairwise algorithm for
 computing sample variances, 1982.
@@ -30,20 +30,20 @@ VECTORS = 4
 
 @dataclass(frozen=True)
 class NormStatistics(Kernel):
-    """x -> part (parts, 3, C): count, mean and sum of squared deviations."""
+    """x -> part (N*parts, 3, C): count, mean and sum of squared deviations."""
 
     C: int
     parts: int
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return ("rows", "x", "part")
+        return ("N", "rows", "x", "part")
 
     def build(self, k: Builder) -> None:
-        rows, C = k.int("rows"), self.C
-        x, part = k.tensor("x", (rows, C)), k.tensor("part", (self.parts, 3, C))
-        for i in k.share(self.parts):
-            first, last = part_of(i, self.parts, rows)
+        N, rows, C = k.int("N"), k.int("rows"), self.C
+        x, part = k.tensor("x", (N * rows, C)), k.tensor("part", (N * self.parts, 3, C))
+        for i in k.share(N * self.parts):
+            first, last = rows_of(i, self.parts, rows)
             for c, lanes, count in k.vectors(C):
                 part.store(k.splat(k.from_int(last - first, "f32"), lanes), i, 0, c, count=count)
                 part.store(k.constant(0.0, lanes), i, 1, c, count=count)
@@ -58,6 +58,13 @@ class NormStatistics(Kernel):
                     mean, spread = merge(k, old_mean, mean, spread, k.splat(share, lanes), k.splat(seen * share, lanes))
                     part.store(mean, i, 1, c, count=count)
                     part.store(spread, i, 2, c, count=count)
+
+
+def rows_of(task: IntLike, parts: int, rows: IntLike) -> tuple[IntLike, IntLike]:
+    """First and last row of a part: tasks count the parts of the first sample, then those of the second, and so on."""
+    sample = task // parts
+    first, last = part_of(task - sample * parts, parts, rows)
+    return sample * rows + first, sample * rows + last
 
 
 def block_moments(block: Sequence[Num], spread: Num) -> tuple[Num, Num]:
@@ -156,27 +163,28 @@ class Normalise(Kernel):
 
 @dataclass(frozen=True)
 class NormGradientParts(Kernel):
-    """x, dy -> part (parts, 2, C): sums of dy and of dy * xhat."""
+    """x, dy -> part (N*parts, 2, C): sums of dy and of dy * xhat."""
 
     C: int
     parts: int
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return ("rows", "x", "dy", "mean", "rstd", "part")
+        return ("N", "rows", "x", "dy", "mean", "rstd", "part")
 
     def build(self, k: Builder) -> None:
-        rows, C = k.int("rows"), self.C
-        x, dy, part = k.tensor("x", (rows, C)), k.tensor("dy", (rows, C)), k.tensor("part", (self.parts, 2, C))
-        read = per_channel(k, C, "mean", "rstd")
-        for i in k.share(self.parts):
-            first, last = part_of(i, self.parts, rows)
+        N, rows, C = k.int("N"), k.int("rows"), self.C
+        x, dy, part = k.tensor("x", (N * rows, C)), k.tensor("dy", (N * rows, C)), k.tensor("part", (N * self.parts, 2, C))
+        means, rstds = (k.tensor(name, (N, C)) for name in ("mean", "rstd"))
+        for i in k.share(N * self.parts):
+            first, last = rows_of(i, self.parts, rows)
             for c, lanes, count in k.vectors(C):
                 part.store(k.constant(0.0, lanes), i, 0, c, count=count)
                 part.store(k.constant(0.0, lanes), i, 1, c, count=count)
             for row, size in row_blocks(k, first, last, rows_at_once(C)):
                 for c, lanes, count in k.vectors(C):
-                    self.block(k, x, part, dy, i, row, size, c, lanes, count, *read(c, lanes, count))
+                    read = [t.vec(i // self.parts, c, lanes=lanes, count=count) for t in (means, rstds)]
+                    self.block(k, x, part, dy, i, row, size, c, lanes, count, *read)
 
     def block(self, k: Builder, x: Tensor, part: Tensor, dy: Tensor, i: IntLike, row: IntLike, size: int, c: IntLike, lanes: int,
               count: IntLike | None, mean: Num, rstd: Num) -> None:
@@ -191,22 +199,23 @@ class NormGradientParts(Kernel):
 
 @dataclass(frozen=True)
 class NormGradientFinish(Kernel):
-    """part (parts, 2, C) -> dweight, dbias."""
+    """part (N, parts, 2, C) -> dweight, dbias: the sum over N of each first part, which holds the sums of its sample."""
 
     C: int
-    parts: int
+    parts: int = 1
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return ("part", "dweight", "dbias")
+        return ("N", "part", "dweight", "dbias")
 
     def build(self, k: Builder) -> None:
-        part = k.tensor("part", (self.parts, 2, self.C))
+        N = k.int("N")
+        part = k.tensor("part", (N, self.parts, 2, self.C))
         for c, count in elements(k, self.C):
             for j, name in enumerate(("dbias", "dweight")):
                 total = k.cell(0.0, k.lanes)
-                for i in k.range(self.parts):
-                    total.add(part.vec(i, j, c, lanes=k.lanes, count=count))
+                for n in k.range(N):
+                    total.add(part.vec(n, 0, j, c, lanes=k.lanes, count=count))
                 k.tensor(name, (self.C,)).store(total.value, c, count=count)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from striate import ops
+from striate.cpu.kernels.activation import ACTIVATIONS
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import elements
 from striate.kernel import math
@@ -24,9 +25,20 @@ FULL, CHANNEL, SCALAR, RANDOM = "full", "channel", "scalar", "random"
 
 def _dropout(k: Builder, op: ops.Dropout, at: Position, x: Num, random: Any) -> Num:
     word = threefry(k, random, at.flat, op.stream, x.lanes)
-    threshold = round(op.p * 2**24)
-    scale = 0.0 if op.p >= 1 else 1.0 / (1.0 - op.p)
-    return k.where((word >> 8) < threshold, k.constant(0.0, x.lanes), x * scale)
+    return k.where((word >> 8) < op.threshold, k.constant(0.0, x.lanes), x * op.factor if op.scaled else x)
+
+
+def _random_slope(k: Builder, op: ops.RReLU, at: Position, x: Num, random: Any) -> Num:
+    share = k.unary("to_f32", threefry(k, random, at.flat, op.stream, x.lanes) >> 8) * 2.0**-24
+    return share * (op.upper - op.lower) + op.lower
+
+
+def _rrelu(k: Builder, op: ops.RReLU, at: Position, x: Num, random: Any) -> Num:
+    return k.where(x > 0.0, x, x * _random_slope(k, op, at, x, random))
+
+
+def _rrelu_gradient(k: Builder, op: ops.RReLUGradient, at: Position, dy: Num, x: Num, random: Any) -> Num:
+    return k.where(x > 0.0, dy, dy * _random_slope(k, op, at, x, random))
 
 
 def threefry(k: Builder, key: tuple[Num, Num], start: IntLike, stream: int, lanes: int) -> Num:
@@ -70,6 +82,18 @@ def _sign(k: Builder, x: Num, dy: Num) -> Num:
     return k.where(x > 0.0, dy, k.where(x < 0.0, -dy, zero))
 
 
+def _compare(k: Builder, op: ops.Compare, at: Position, a: Num, b: Num) -> Num:
+    one, zero = k.constant(1.0, a.lanes), k.constant(0.0, a.lanes)
+    if op.verb == "ne":
+        return k.where(a.equals(b), zero, one)
+    return k.where(k.binary(op.verb, a, b), one, zero)
+
+
+def _larger(k: Builder, a: Num, b: Num, verb: str) -> Num:
+    """The larger or smaller; NaN where either is NaN."""
+    return k.where(a.equals(a), k.where(b.equals(b), k.binary(verb, a, b), b), a)
+
+
 EMIT: dict[type[Op], Callable[..., Num]] = {
     ops.Add: lambda k, op, at, a, b: a + b,
     ops.Subtract: lambda k, op, at, a, b: a - b,
@@ -81,13 +105,14 @@ EMIT: dict[type[Op], Callable[..., Num]] = {
     ops.Exp: lambda k, op, at, x: math.exp(k, x),
     ops.Log: lambda k, op, at, x: math.log(k, x),
     ops.Power: _power,
-    ops.ReLU: lambda k, op, at, x: k.where(x < 0.0, k.constant(0.0, x.lanes), x),  # NaN stays NaN
-    ops.ReLUGradient: lambda k, op, at, dy, y: k.where(y > 0.0, dy, k.constant(0.0, y.lanes)),
-    ops.Tanh: lambda k, op, at, x: math.tanh(k, x),
-    ops.TanhGradient: lambda k, op, at, dy, y: dy * (1.0 - y * y),
-    ops.Sigmoid: lambda k, op, at, x: math.sigmoid(k, x),
-    ops.SigmoidGradient: lambda k, op, at, dy, y: dy * (y * (1.0 - y)),
+    ops.Maximum: lambda k, op, at, a, b: _larger(k, a, b, "max"),
+    ops.Minimum: lambda k, op, at, a, b: _larger(k, a, b, "min"),
+    ops.Compare: _compare,
+    ops.Where: lambda k, op, at, mask, a, b: k.where(mask.equals(0.0), b, a),
     ops.Dropout: _dropout,
+    ops.RReLU: _rrelu,
+    ops.RReLUGradient: _rrelu_gradient,
+    **ACTIVATIONS,
 }
 """How each elementwise operator is computed in the kernel language."""
 

@@ -1,14 +1,15 @@
-"""2-D pooling, channels last: maxima and averages of windows, and their gradients.
+"""Pooling over one, two or three axes, channels last: maxima and averages of windows, and their gradients.
 
     y[n, p, q, c]  = chain( max or average over (r, s) of x[n, p*stride + r*dilation - low, q*stride + s*dilation - low, c] )
     tap            = r*S + s of the first maximum                          NaN wins, padding never
     dx[n, h, w, c] = chain( sum of dy[n, p, q, c] over the windows that read the pixel )
                      max: those whose tap names it        average: each divided by its count of taps
 
-Layouts   x dx (N, H, W, C)   y dy tap (N, P, Q, C)
+Axes      always three here: a line is an image of one row, an image a volume of one plane (D, H, W; T, R, S; O, P, Q)
+Layouts   x dx (N, D, H, W, C)   y dy tap (N, O, P, Q, C)
 Tasks     rows of y, or of dx: a gradient gathers, so that each pixel is written once
 Columns   which taps of a column lie in the padding, and which windows read a column of dx, is known when the kernel is
-          written; columns alike run in one loop. The taps of a row are bounded when it runs
+          written; columns alike run in one loop. The taps of a row or plane are bounded when it runs
 Disjoint  windows that neither overlap nor leave gaps give their gradient tile by tile, and read dy once
 
 Source: LeCun et al., Gradient-based learning applied to document recognition, 1998, section II.B.
@@ -19,14 +20,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.reduce import largest, reduce_middle
-from striate.kernel.language import Builder, Cell, IntLike, Num
-from striate.window import Window, Window2d
+from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
+from striate.window import Window
 
 UNROLLED = 4
 """Taps of one axis that are written out; more run in a loop."""
@@ -34,6 +35,7 @@ UNROLLED = 4
 Vector = tuple[IntLike, int, IntLike | None]
 """First channel, lanes, count."""
 
+Window3d = tuple[Window, Window, Window]
 
 
 def runs(n: int, alike: Callable[[int], Any]) -> list[tuple[int, int, Any]]:
@@ -95,32 +97,62 @@ def tap_count(k: Builder, window: Window, p: IntLike, n: int, include_pad: bool)
     return k.from_int(high - low, "f32")
 
 
+def cube(size: tuple[int, ...]) -> tuple[int, int, int]:
+    """(D, H, W) of one to three extents: missing ones are 1."""
+    d, h, w = (1,) * (3 - len(size)) + size
+    return d, h, w
+
+
+def split(k: Builder, task: IntLike, D: int, H: int) -> tuple[IntLike, IntLike, IntLike]:
+    """(image, plane, row) out of the number of a row."""
+    return task // (D * H), task // H % D if D > 1 else 0, task % H
+
+
 @dataclass(frozen=True)
 class Pool(Kernel):
-    """What windows over an image share."""
+    """What windows over an image share: its size and a window for each of its axes."""
 
     C: int
-    H: int
-    W: int
-    window: Window2d
+    size: tuple[int, ...]
+    window: tuple[Window, ...]
 
     @property
-    def out(self) -> tuple[int, int]:
-        return self.window[0].out(self.H), self.window[1].out(self.W)
+    def windows(self) -> Window3d:
+        """Those of depth, height and width."""
+        depth, height, width = (Window(1),) * (3 - len(self.window)) + self.window
+        return depth, height, width
 
-    def rows(self, k: Builder) -> Callable[[IntLike], tuple[IntLike, IntLike]]:
-        """First and last tap of row p that reads real pixels."""
-        return lambda p: taps_inside(k, self.window[0], p, self.H)
+    @property
+    def out(self) -> tuple[int, int, int]:
+        o, p, q = (w.out(n) for w, n in zip(self.windows, cube(self.size)))
+        return o, p, q
 
-    def outputs(self, k: Builder, prepare: Callable[[IntLike], Any], alike: Callable[[int], Any]) -> Iterator[tuple]:
-        """(n, p, q, vector, prepare(p), what column q shares with its neighbours) of all vectors of y."""
-        P, Q = self.out
-        for task in k.share(k.int("N") * P):
-            row = prepare(task % P)
+    @property
+    def alone(self) -> bool:
+        """One window that sees the whole image."""
+        return all(whole(w, n) for w, n in zip(self.windows, cube(self.size)))
+
+    def image(self, k: Builder, name: str) -> Tensor:
+        return k.tensor(name, (k.int("N"), *cube(self.size), self.C))
+
+    def pooled(self, k: Builder, name: str, dtype: str = "f32") -> Tensor:
+        return k.tensor(name, (k.int("N"), *self.out, self.C), dtype)
+
+    def reduce_all(self, k: Builder, kind: str, x: Tensor, finish: Callable[..., None], scale: float = 1.0) -> None:
+        """One window over the whole image: many rows at once."""
+        rows = x.view((k.int("N"), math.prod(self.size), self.C))
+        reduce_middle(k, kind, rows, self.C, lambda v, n, c, count=None: finish(v, n, 0, 0, 0, c, count=count), scale)
+
+    def outputs(self, k: Builder, alike: Callable[[int], Any]) -> Iterator[tuple]:
+        """((n, o, p, q), vector, bounds of the taps of plane o and row p, what column q shares with its neighbours)."""
+        (O, P, Q), (depth, height, _), (D, H, _) = self.out, self.windows, cube(self.size)
+        for task in k.share(k.int("N") * (O * P)):
+            n, o, p = split(k, task, O, P)
+            bounds = taps_inside(k, depth, o, D), taps_inside(k, height, p, H)
             for first, length, column in runs(Q, alike):
                 for q in k.range(first, first + length):
                     for vector in k.vectors(self.C):
-                        yield task // P, task % P, q, vector, row, column
+                        yield (n, o, p, q), vector, bounds, column
 
 
 @dataclass(frozen=True)
@@ -135,22 +167,27 @@ class MaxPool(Pool):
         return ("N", "x", *self.chain.arguments, *(("tap",) if self.tap else ()))
 
     def build(self, k: Builder) -> None:
-        N, (P, Q), (height, width) = k.int("N"), self.out, self.window
-        x, finish = k.tensor("x", (N, self.H, self.W, self.C)), self.chain.bind(k, (N, P, Q, self.C))
-        taps = k.tensor("tap", (N, P, Q, self.C), self.tap) if self.tap else None
-        for n, p, q, vector, (low, high), columns in self.outputs(k, self.rows(k), lambda q: width.taps_inside(q, self.W)):
-            c, lanes, count = vector
-            best, where = k.cell(-math.inf, lanes), k.cell(k.splat(k.from_int(low * width.size + columns.start), lanes))
-            for r in repeated(k, height.size, low, high):
-                for s in each(k, columns.start, columns.stop):
-                    pixels = x.vec(n, height.read(p, r), width.read(q, s), c, lanes=lanes, count=count)
-                    if taps is None:
-                        best.set(largest(k, best.value, pixels))
-                    else:
-                        choose(k, best, where, pixels, r * width.size + s)
+        x, (depth, height, width) = self.image(k, "x"), self.windows
+        finish, columns = self.chain.bind(k, (k.int("N"), *self.out, self.C)), cube(self.size)[2]
+        taps = self.pooled(k, "tap", self.tap) if self.tap else None
+        if taps is None and self.alone:
+            self.reduce_all(k, "max", x, finish)
+            return
+        for at, (c, lanes, count), (planes, rows), inside in self.outputs(k, lambda q: width.taps_inside(q, columns)):
+            n, o, p, q = at
+            first = (planes[0] * height.size + rows[0]) * width.size + inside.start
+            best, where = k.cell(-math.inf, lanes), k.cell(k.splat(k.from_int(first), lanes))
+            for t in k.range(*planes):
+                for r in repeated(k, height.size, *rows):
+                    for s in each(k, inside.start, inside.stop):
+                        pixels = x.vec(n, depth.read(o, t), height.read(p, r), width.read(q, s), c, lanes=lanes, count=count)
+                        if taps is None:
+                            best.set(largest(k, best.value, pixels))
+                        else:
+                            choose(k, best, where, pixels, (t * height.size + r) * width.size + s)
             if taps is not None:
-                taps.store(where.value, n, p, q, c, count=count)
-            finish(best.value, n, p, q, c, count=count)
+                taps.store(where.value, *at, c, count=count)
+            finish(best.value, *at, c, count=count)
 
 
 def choose(k: Builder, best: Cell, where: Cell, value: Num, place: IntLike) -> None:
@@ -170,15 +207,18 @@ class Average(Pool):
 
     def across(self, q: int) -> int:
         """What column q divides by."""
-        return self.window[1].count(q, self.W, self.count_include_pad) if self.divisor is None else self.divisor
+        return self.window[-1].count(q, self.size[-1], self.count_include_pad) if self.divisor is None else self.divisor
 
-    def down(self, k: Builder, p: IntLike) -> int | Num:
-        """What row p divides by."""
-        return tap_count(k, self.window[0], p, self.H, self.count_include_pad) if self.divisor is None else 1
+    def down(self, k: Builder, o: IntLike, p: IntLike) -> int | Num:
+        """What row p of plane o divides by."""
+        if self.divisor is not None:
+            return 1
+        (depth, height, _), (D, H, _) = self.windows, cube(self.size)
+        return tap_count(k, depth, o, D, self.count_include_pad) * tap_count(k, height, p, H, self.count_include_pad)
 
-    def share(self, k: Builder, p: IntLike, across: int, lanes: int) -> Num:
+    def share(self, k: Builder, o: IntLike, p: IntLike, across: int, lanes: int) -> Num:
         """1 / (down * across)"""
-        down = self.down(k, p)
+        down = self.down(k, o, p)
         return k.constant(1.0 / (down * across), lanes) if isinstance(down, int) else k.splat(1.0 / (down * float(across)), lanes)
 
 
@@ -191,32 +231,31 @@ class AvgPool(Average):
         return ("N", "x", *self.chain.arguments)
 
     def build(self, k: Builder) -> None:
-        N, (P, Q), (height, width) = k.int("N"), self.out, self.window
-        x, finish = k.tensor("x", (N, self.H, self.W, self.C)), self.chain.bind(k, (N, P, Q, self.C))
-        if all(whole(w, n) for w, n in zip(self.window, (self.H, self.W))):
-            pixels = self.H * self.W
-            images = x.view((N, pixels, self.C))
-            scale = 1.0 / (self.divisor or pixels)
-            reduce_middle(k, "sum", images, self.C, lambda v, n, c, count=None: finish(v, n, 0, 0, c, count=count), scale)
+        x, (depth, height, width) = self.image(k, "x"), self.windows
+        finish, pixels = self.chain.bind(k, (k.int("N"), *self.out, self.C)), math.prod(self.size)
+        if self.alone:
+            self.reduce_all(k, "sum", x, finish, 1.0 / (self.divisor or pixels))
             return
 
         def alike(q: int) -> tuple[range, int]:
-            return width.taps_inside(q, self.W), self.across(q)
+            return width.taps_inside(q, self.size[-1]), self.across(q)
 
-        for n, p, q, vector, rows, (columns, across) in self.outputs(k, self.rows(k), alike):
-            c, lanes, count = vector
+        for at, (c, lanes, count), (planes, rows), (columns, across) in self.outputs(k, alike):
+            n, o, p, q = at
             total = k.cell(0.0, lanes)
-            for r in each(k, *rows):
-                for s in each(k, columns.start, columns.stop):
-                    total.add(x.vec(n, height.read(p, r), width.read(q, s), c, lanes=lanes, count=count))
-            finish(total.value * self.share(k, p, across, lanes), n, p, q, c, count=count)
+            for t in k.range(*planes):
+                for r in each(k, *rows):
+                    for s in each(k, columns.start, columns.stop):
+                        place = n, depth.read(o, t), height.read(p, r), width.read(q, s)
+                        total.add(x.vec(*place, c, lanes=lanes, count=count))
+            finish(total.value * self.share(k, o, p, across, lanes), *at, c, count=count)
 
 
-Share = Callable[[IntLike], Callable[[IntLike], Num]]
-"""share(r)(s): what one window gives to the pixel under its tap (r, s)."""
+Share = Callable[[IntLike, IntLike], Callable[[IntLike], Num]]
+"""share(t, r)(s): what one window gives to the pixel under its tap (t, r, s)."""
 
 Shares = Callable[..., Share]
-"""shares(n, p, q, vector, divisor of column q): one window."""
+"""shares((n, o, p, q), vector, divisor of column q): one window."""
 
 
 @dataclass(frozen=True)
@@ -231,15 +270,14 @@ class MaxPoolGradient(Pool):
         return ("N", "dy", "tap", *self.chain.arguments)
 
     def build(self, k: Builder) -> None:
-        shape = (k.int("N"), *self.out, self.C)
-        dy, taps = k.tensor("dy", shape), k.tensor("tap", shape, self.tap)
+        dy, taps, (_, height, width) = self.pooled(k, "dy"), self.pooled(k, "tap", self.tap), self.windows
 
-        def shares(n: IntLike, p: IntLike, q: IntLike, vector: Vector, across: int) -> Share:
+        def shares(at: tuple[IntLike, ...], vector: Vector, across: int) -> Share:
             c, lanes, count = vector
-            value, tap = (t.vec(n, p, q, c, lanes=lanes, count=count) for t in (dy, taps))
+            value, tap = (tensor.vec(*at, c, lanes=lanes, count=count) for tensor in (dy, taps))
 
-            def row(r: IntLike) -> Callable[[IntLike], Num]:
-                column = tap - k.splat(k.from_int(r * self.window[1].size), lanes)
+            def row(t: IntLike, r: IntLike) -> Callable[[IntLike], Num]:
+                column = tap - k.splat(k.from_int((t * height.size + r) * width.size), lanes)
                 return lambda s: k.where(column.equals(k.splat(k.from_int(s), lanes)), value, k.constant(0.0, lanes))
 
             return row
@@ -256,69 +294,74 @@ class AvgPoolGradient(Average):
         return ("N", "dy", *self.chain.arguments)
 
     def build(self, k: Builder) -> None:
-        dy = k.tensor("dy", (k.int("N"), *self.out, self.C))
+        dy = self.pooled(k, "dy")
 
-        def shares(n: IntLike, p: IntLike, q: IntLike, vector: Vector, across: int) -> Share:
+        def shares(at: tuple[IntLike, ...], vector: Vector, across: int) -> Share:
             c, lanes, count = vector
-            value = dy.vec(n, p, q, c, lanes=lanes, count=count) * self.share(k, p, across, lanes)
-            return lambda r: lambda s: value
+            value = dy.vec(*at, c, lanes=lanes, count=count) * self.share(k, at[1], at[2], across, lanes)
+            return lambda t, r: lambda s: value
 
         gradient(k, self, self.chain, self.across, shares)
 
 
 def gradient(k: Builder, pool: Pool, chain: Chain, across: Callable[[int], int], shares: Shares) -> None:
     """dx out of what each window gives to its pixels; across(q) is the divisor of column q."""
-    finish = chain.bind(k, (k.int("N"), pool.H, pool.W, pool.C))
-    sizes = pool.H, pool.W
+    finish = chain.bind(k, (k.int("N"), *cube(pool.size), pool.C))
     # a window that is alone on its axis may move by any stride
-    height, width = (replace(w, stride=w.size) if w.out(n) == 1 else w for w, n in zip(pool.window, sizes))
-    alike = replace(pool, window=(height, width))
-    write = scatter if disjoint(height) and disjoint(width) else gather
-    write(k, alike, finish, across, shares)
+    free = tuple(replace(w, stride=w.size) if w.out(n) == 1 else w for w, n in zip(pool.window, pool.size, strict=True))
+    write = scatter if all(map(disjoint, free)) else gather
+    write(k, replace(pool, window=free), finish, across, shares)
 
 
 def scatter(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable[[int], int], shares: Shares) -> None:
     """Disjoint windows: each writes its own tile; tiles past the last window are zero."""
-    (high, wide), (P, Q) = (w.size for w in pool.window), pool.out
-    rows = runs(-(-pool.H // high), lambda i: (min(high, pool.H - i * high), i < P))
-    columns = runs(-(-pool.W // wide), lambda j: (min(wide, pool.W - j * wide), across(j) if j < Q else 0))
-    for first_i, length_i, (pixels_h, seen) in rows:
-        for task in k.share(k.int("N") * length_i):
-            n, i = task // length_i, task % length_i + first_i
-            for first_j, length_j, (pixels_w, divisor) in columns:
-                for j in k.range(first_j, first_j + length_j):
-                    for r, s, vector in tile(k, pixels_h, pixels_w, pool.C):
-                        c, lanes, count = vector
-                        value = shares(n, i, j, vector, divisor)(r)(s) if seen and divisor else k.constant(0.0, lanes)
-                        finish(value, n, i * high + r, j * wide + s, c, count=count)
+    sizes, (O, P, Q), (D, H, W) = tuple(w.size for w in pool.windows), pool.out, cube(pool.size)
+    deep, high, wide = sizes
+    planes = runs(-(-D // deep), lambda i: (min(deep, D - i * deep), i < O))
+    rows = runs(-(-H // high), lambda i: (min(high, H - i * high), i < P))
+    columns = runs(-(-W // wide), lambda j: (min(wide, W - j * wide), across(j) if j < Q else 0))
+    for (o, O_alike, (pixels_d, seen_d)), (p, P_alike, (pixels_h, seen_h)) in product(planes, rows):
+        for task in k.share(k.int("N") * (O_alike * P_alike)):
+            n, plane, row = split(k, task, O_alike, P_alike)
+            for q, Q_alike, (pixels_w, divisor) in columns:
+                for column in k.range(q, q + Q_alike):
+                    at = n, plane + o, row + p, column
+                    for taps, (c, lanes, count) in tile(k, pixels_d, pixels_h, pixels_w, pool.C):
+                        t, r, s = taps
+                        seen = seen_d and seen_h and divisor
+                        value = shares(at, (c, lanes, count), divisor)(t, r)(s) if seen else k.constant(0.0, lanes)
+                        pixel = (i * size + tap for i, size, tap in zip(at[1:], sizes, taps, strict=True))
+                        finish(value, n, *pixel, c, count=count)
 
 
-def tile(k: Builder, high: int, wide: int, C: int) -> Iterator[tuple[IntLike, IntLike, Vector]]:
-    """(row, column, vector) of a tile, in the order of memory."""
-    for r in each(k, 0, high):
-        for s in each(k, 0, wide):
-            for vector in k.vectors(C):
-                yield r, s, vector
+def tile(k: Builder, deep: int, high: int, wide: int, C: int) -> Iterator[tuple[tuple[IntLike, IntLike, IntLike], Vector]]:
+    """((plane, row, column), vector) of a tile, in the order of memory."""
+    for t in k.range(deep):
+        for r in each(k, 0, high):
+            for s in each(k, 0, wide):
+                for vector in k.vectors(C):
+                    yield (t, r, s), vector
 
 
 def gather(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable[[int], int], shares: Shares) -> None:
     """Windows of any kind: each pixel of dx adds what the windows that read it give; a block of `stride` columns at a time."""
-    height, width = pool.window
-    for task in k.share(k.int("N") * pool.H):
-        n, h = task // pool.H, task % pool.H
-        low, high = height.over(h, pool.H, k.min, k.max)
-        for first, length, (pixels, windows) in runs(-(-pool.W // width.stride), lambda j: block_of(width, pool.W, j, across)):
+    (depth, height, width), (D, H, W) = pool.windows, cube(pool.size)
+    for task in k.share(k.int("N") * (D * H)):
+        n, d, h = split(k, task, D, H)
+        planes, rows = depth.over(d, D, k.min, k.max), height.over(h, H, k.min, k.max)
+        for first, length, (pixels, windows) in runs(-(-W // width.stride), lambda j: block_of(width, W, j, across)):
             for j in k.range(first, first + length):
                 for vector in k.vectors(pool.C):
                     c, lanes, count = vector
                     cells = [k.cell(0.0, lanes) for _ in range(pixels)]
-                    for p, r in met_rows(k, height, h, low, high):
-                        for offset, divisor, met in windows:
-                            share = shares(n, p, j + offset, vector, divisor)(r)
-                            for t, s in met:
-                                cells[t].add(share(s))
-                    for t, cell in enumerate(cells):
-                        finish(cell.value, n, h, j * width.stride + t, c, count=count)
+                    for o, t in met_rows(k, depth, d, *planes):
+                        for p, r in met_rows(k, height, h, *rows):
+                            for offset, divisor, met in windows:
+                                share = shares((n, o, p, j + offset), vector, divisor)(t, r)
+                                for i, s in met:
+                                    cells[i].add(share(s))
+                    for i, cell in enumerate(cells):
+                        finish(cell.value, n, d, h, j * width.stride + i, c, count=count)
 
 
 def block_of(window: Window, n: int, j: int, across: Callable[[int], int]) -> tuple[int, tuple]:

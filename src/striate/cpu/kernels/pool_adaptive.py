@@ -1,10 +1,11 @@
-"""Adaptive 2-D pooling, channels last: windows that cover the input evenly, whatever its size.
+"""Adaptive pooling, channels last: windows that cover the input evenly, whatever its size.
 
-    rows of output p    floor(p*H/P) .. ceil((p+1)*H/P) - 1                    columns in the same way
+    rows of output p    floor(p*H/P) .. ceil((p+1)*H/P) - 1                    planes and columns in the same way
     y[n, p, q, c]       = chain( average or maximum of x[n, h, w, c] over them )        index = h*W + w of the first maximum
     dx[n, h, w, c]      = chain( sum over the outputs that see the pixel )   average: dy / pixels   max: dy where index names it
 
-Layouts   x dx (N, H, W, C)   y dy index (N, P, Q, C)
+Axes      always three, as in pool.py
+Layouts   x dx (N, D, H, W, C)   y dy index (N, O, P, Q, C)
 Tasks     rows of y, or of dx: a gradient gathers, so that each pixel is written once
 Where the sizes divide, averages are pooling with equal windows.
 
@@ -19,55 +20,58 @@ from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.pool import AvgPool, AvgPoolGradient, choose
+from striate.cpu.kernels.pool import AvgPool, AvgPoolGradient, choose, cube, split
 from striate.kernel.language import Builder, IntLike, Num, Tensor
-from striate.window import Window, Window2d, span
+from striate.window import Window, span
+
+Spans = Sequence[tuple[IntLike, IntLike]]
+"""(first, stop) on each of the three axes."""
 
 
 @dataclass(frozen=True)
 class Adaptive(Kernel):
-    """The sizes, and the loops over both sides."""
+    """The sizes of input and output, and the loops over both sides."""
 
     C: int
-    H: int
-    W: int
-    P: int
-    Q: int
+    size: tuple[int, ...]
+    out: tuple[int, ...]
     chain: Chain = Chain()
 
     @property
-    def window(self) -> Window2d | None:
+    def window(self) -> tuple[Window, ...] | None:
         """The equal windows that adaptive pooling has where the sizes divide."""
-        if self.H % self.P or self.W % self.Q:
+        if any(n % out for n, out in zip(self.size, self.out, strict=True)):
             return None
-        height, width = self.H // self.P, self.W // self.Q
-        return Window(height, height), Window(width, width)
+        return tuple(Window(n // out, n // out) for n, out in zip(self.size, self.out, strict=True))
 
     def image(self, k: Builder, name: str) -> Tensor:
-        return k.tensor(name, (k.int("N"), self.H, self.W, self.C))
+        return k.tensor(name, (k.int("N"), *cube(self.size), self.C))
 
     def pooled(self, k: Builder, name: str, dtype: str = "f32") -> Tensor:
-        return k.tensor(name, (k.int("N"), self.P, self.Q, self.C), dtype)
+        return k.tensor(name, (k.int("N"), *cube(self.out), self.C), dtype)
 
-    def outputs(self, k: Builder) -> Iterator[tuple]:
-        """(n, p, q, vector, first and last row, first and last column) of all vectors of y."""
-        for task in k.share(k.int("N") * self.P):
-            n, p = task // self.P, task % self.P
-            rows = span(p, self.H, self.P)
-            for q in k.range(self.Q):
-                columns = span(q, self.W, self.Q)
+    def walk(self, k: Builder, own: tuple[int, ...], other: tuple[int, ...]) -> Iterator[tuple]:
+        """((n, d, h, w), vector, spans on the other side) of all vectors of one side."""
+        (D, H, W), others = cube(own), cube(other)
+        for task in k.share(k.int("N") * (D * H)):
+            n, d, h = split(k, task, D, H)
+            planes, rows = span(d, others[0], D), span(h, others[1], H)
+            for w in k.range(W):
+                columns = span(w, others[2], W)
                 for vector in k.vectors(self.C):
-                    yield n, p, q, vector, rows, columns
+                    yield (n, d, h, w), vector, (planes, rows, columns)
 
-    def pixels(self, k: Builder) -> Iterator[tuple]:
-        """(n, h, w, vector, first and last p, first and last q) of all vectors of dx."""
-        for task in k.share(k.int("N") * self.H):
-            n, h = task // self.H, task % self.H
-            rows = span(h, self.P, self.H)
-            for w in k.range(self.W):
-                columns = span(w, self.Q, self.W)
-                for vector in k.vectors(self.C):
-                    yield n, h, w, vector, rows, columns
+    def places(self, k: Builder, spans: Spans) -> Iterator[tuple[IntLike, IntLike, IntLike]]:
+        """All places of three spans."""
+        for d in k.range(*spans[0]):
+            for h in k.range(*spans[1]):
+                for w in k.range(*spans[2]):
+                    yield d, h, w
+
+    def number(self, place: Sequence[IntLike]) -> IntLike:
+        """Which pixel of the input a place is, in row-major order."""
+        (_, H, W), (d, h, w) = cube(self.size), place
+        return (d * H + h) * W + w
 
 
 @dataclass(frozen=True)
@@ -80,20 +84,21 @@ class AdaptiveAvgPool(Adaptive):
 
     def build(self, k: Builder) -> None:
         if self.window is not None:
-            AvgPool(self.C, self.H, self.W, self.window, chain=self.chain).build(k)
+            AvgPool(self.C, self.size, self.window, chain=self.chain).build(k)
             return
-        x, finish = self.image(k, "x"), self.chain.bind(k, (k.int("N"), self.P, self.Q, self.C))
-        for n, p, q, (c, lanes, count), rows, columns in self.outputs(k):
+        x, finish = self.image(k, "x"), self.chain.bind(k, (k.int("N"), *cube(self.out), self.C))
+        for at, (c, lanes, count), spans in self.walk(k, self.out, self.size):
             total = k.cell(0.0, lanes)
-            for h in k.range(*rows):
-                for w in k.range(*columns):
-                    total.add(x.vec(n, h, w, c, lanes=lanes, count=count))
-            finish(total.value * one_over(k, rows, columns, lanes), n, p, q, c, count=count)
+            for place in self.places(k, spans):
+                total.add(x.vec(at[0], *place, c, lanes=lanes, count=count))
+            finish(total.value * one_over(k, spans, lanes), *at, c, count=count)
 
 
-def one_over(k: Builder, rows: Sequence[IntLike], columns: Sequence[IntLike], lanes: int) -> Num:
-    """1 / pixels of a span."""
-    return k.splat(1.0 / k.from_int((rows[1] - rows[0]) * (columns[1] - columns[0]), "f32"), lanes)
+def one_over(k: Builder, spans: Spans, lanes: int) -> Num:
+    """1 / pixels of a part."""
+    (d, d_stop), (h, h_stop), (w, w_stop) = spans
+    pixels = (d_stop - d) * (h_stop - h) * (w_stop - w)
+    return k.splat(1.0 / k.from_int(pixels, "f32"), lanes)
 
 
 @dataclass(frozen=True)
@@ -106,16 +111,16 @@ class AdaptiveAvgPoolGradient(Adaptive):
 
     def build(self, k: Builder) -> None:
         if self.window is not None:
-            AvgPoolGradient(self.C, self.H, self.W, self.window, chain=self.chain).build(k)
+            AvgPoolGradient(self.C, self.size, self.window, chain=self.chain).build(k)
             return
-        dy, finish = self.pooled(k, "dy"), self.chain.bind(k, (k.int("N"), self.H, self.W, self.C))
-        for n, h, w, (c, lanes, count), rows, columns in self.pixels(k):
+        dy, finish = self.pooled(k, "dy"), self.chain.bind(k, (k.int("N"), *cube(self.size), self.C))
+        sizes = list(zip(cube(self.size), cube(self.out), strict=True))
+        for at, (c, lanes, count), spans in self.walk(k, self.size, self.out):
             total = k.cell(0.0, lanes)
-            for p in k.range(*rows):
-                for q in k.range(*columns):
-                    part = one_over(k, span(p, self.H, self.P), span(q, self.W, self.Q), lanes)
-                    total.fma(dy.vec(n, p, q, c, lanes=lanes, count=count), part)
-            finish(total.value, n, h, w, c, count=count)
+            for place in self.places(k, spans):
+                part = one_over(k, [span(p, *both) for p, both in zip(place, sizes, strict=True)], lanes)
+                total.fma(dy.vec(at[0], *place, c, lanes=lanes, count=count), part)
+            finish(total.value, *at, c, count=count)
 
 
 @dataclass(frozen=True)
@@ -129,14 +134,13 @@ class AdaptiveMaxPool(Adaptive):
     def build(self, k: Builder) -> None:
         x, index = self.image(k, "x"), self.pooled(k, "index", "i32")
         finish = self.chain.bind(k, index.shape)
-        for n, p, q, (c, lanes, count), rows, columns in self.outputs(k):
+        for at, (c, lanes, count), spans in self.walk(k, self.out, self.size):
             best = k.cell(-math.inf, lanes)
-            where = k.cell(k.splat(k.from_int(rows[0] * self.W + columns[0]), lanes))
-            for h in k.range(*rows):
-                for w in k.range(*columns):
-                    choose(k, best, where, x.vec(n, h, w, c, lanes=lanes, count=count), h * self.W + w)
-            index.store(where.value, n, p, q, c, count=count)
-            finish(best.value, n, p, q, c, count=count)
+            where = k.cell(k.splat(k.from_int(self.number([first for first, _ in spans])), lanes))
+            for place in self.places(k, spans):
+                choose(k, best, where, x.vec(at[0], *place, c, lanes=lanes, count=count), self.number(place))
+            index.store(where.value, *at, c, count=count)
+            finish(best.value, *at, c, count=count)
 
 
 @dataclass(frozen=True)
@@ -149,12 +153,11 @@ class AdaptiveMaxPoolGradient(Adaptive):
 
     def build(self, k: Builder) -> None:
         dy, index = self.pooled(k, "dy"), self.pooled(k, "index", "i32")
-        finish = self.chain.bind(k, (k.int("N"), self.H, self.W, self.C))
-        for n, h, w, (c, lanes, count), rows, columns in self.pixels(k):
+        finish = self.chain.bind(k, (k.int("N"), *cube(self.size), self.C))
+        for at, (c, lanes, count), spans in self.walk(k, self.size, self.out):
             total = k.cell(0.0, lanes)
-            own = k.splat(k.from_int(h * self.W + w), lanes)
-            for p in k.range(*rows):
-                for q in k.range(*columns):
-                    chosen = index.vec(n, p, q, c, lanes=lanes, count=count).equals(own)
-                    total.add(k.where(chosen, dy.vec(n, p, q, c, lanes=lanes, count=count), k.constant(0.0, lanes)))
-            finish(total.value, n, h, w, c, count=count)
+            own = k.splat(k.from_int(self.number(at[1:])), lanes)
+            for place in self.places(k, spans):
+                chosen = index.vec(at[0], *place, c, lanes=lanes, count=count).equals(own)
+                total.add(k.where(chosen, dy.vec(at[0], *place, c, lanes=lanes, count=count), k.constant(0.0, lanes)))
+            finish(total.value, *at, c, count=count)

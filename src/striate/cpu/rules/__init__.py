@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def load() -> None:
     """Import every rule, so that it registers itself."""
-    from striate.cpu.rules import conv, linear, norm, pool, reduce, rows, shapes, update
+    from striate.cpu.rules import conv, embedding, linear, norm, pool, reduce, resample, roi, rows, sample_norm, shapes, update
 
-    del conv, linear, norm, pool, reduce, rows, shapes, update
+    del conv, embedding, linear, norm, pool, reduce, resample, roi, rows, sample_norm, shapes, update
 
 
 def finish(low: Lowering, outputs: Sequence[Value]) -> None:

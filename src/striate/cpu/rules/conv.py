@@ -1,18 +1,24 @@
-"""Convolution on the CPU: the choice of algorithm, tile and layout for the three operators."""
+"""Convolution on the CPU: the choice of algorithm, tile and layout for the operators, over one, two or three axes.
+
+Axes that a convolution has not have one pixel and a window of one tap; memory does not know the difference.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from striate import ops
 from striate.cpu.fuse import Group
-from striate.cpu.kernels.conv_direct import ConvDirect, Taps, tile_for
+from striate.cpu.kernels.conv_direct import ConvDirect, Depth, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for, winograd_pays
 from striate.cpu.kernels.depthwise import Depthwise, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
+from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.winograd_weights import winograd_weights_for, winograd_weights_pays
 from striate.cpu.layout import Packed, channels_last
 from striate.cpu.lower import Lowering, rule
@@ -25,9 +31,29 @@ PARTS = 16
 """Into how many parts a batch is cut where gradients are summed over it: fixed, so that the bits do not depend on threads."""
 
 
+def axes(size: Sequence[int]) -> tuple[int, int, int]:
+    """(D, H, W) of one, two or three sizes.
+
+    >>> axes((28, 28))
+    (1, 28, 28)
+    """
+    d, h, w = (1, 1, *size)[-3:]
+    return d, h, w
+
+
+def window_axes(window: tuple[Window, ...]) -> tuple[Window, Window, Window]:
+    """The windows of depth, height and width."""
+    d, h, w = (Window(1), Window(1), *window)[-3:]
+    return d, h, w
+
+
 def weight_form(low: Lowering, weight: tuple[int, ...], groups: int, turned: bool = False) -> Packed:
-    """The packed form of convolution weights (K, C/G, R, S) on this machine; depthwise ones run along the lanes."""
-    K, C, R, S = weight
+    """The packed form of convolution weights (K, C/G, R, S) on this machine; depthwise ones run along the lanes.
+
+    The depth taps of a convolution in space count as rows: (K, C/G, T*R, S).
+    """
+    (K, C), (T, rows, S) = weight[:2], axes(weight[2:])
+    R = T * rows
     if depthwise(weight, groups):
         return Packed(1, K, 1, R, S, narrow(K, low.machine.lanes))
     channels = C if turned else K // groups
@@ -44,37 +70,43 @@ def pointwise_convolution(window: tuple[Window, ...], groups: int) -> bool:
     return groups == 1 and all(w.size == w.stride == 1 and w.pads == (0, 0) for w in window)
 
 
-@rule(ops.Conv2d)
-def conv2d(low: Lowering, group: Group) -> None:
+@rule(ops.Conv1d, ops.Conv2d, ops.Conv3d)
+def convolution(low: Lowering, group: Group) -> None:
     node = group.node
     op, (x, weight, *bias) = node.op, node.inputs
     form = weight_form(low, weight.shape, op.groups)
-    _, C, H, W = x.shape
-    N, K, P, Q = node.output.shape
     source, w = low.need(x, channels_last(x.shape)), low.need(weight, form)
-    chain, places = low.chain(group, channels_last(node.output.shape), bias=bias[0] if bias else None)
+    y = node.output
+    chain, places = low.chain(group, channels_last(y.shape), bias=bias[0] if bias else None)
+    (N, C), K, (_, H, W), (_, P, Q) = x.shape[:2], y.shape[1], axes(x.shape[2:]), axes(y.shape[2:])
     if pointwise_convolution(op.window, op.groups):
-        low.call(_gemm(low, C, K, form.lanes, N * P * Q, chain), M=N * P * Q, x=source, w=w, **places)
+        rows = y.spec.size // K
+        low.call(_gemm(low, C, K, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
         return
     if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, filter_batch(low, weight, N)):
         kernel = winograd_for(low.machine, C, H, W, K, pads_of(op.window), chain)
         _winograd(low, kernel, WinogradFilter(C, K, form.lanes), w, N=N, x=source, **places)
         return
-    height, width = (Taps(v.size, -v.pads[0], v.dilation, v.stride) for v in op.window)
-    kernel = direct(low, (C, H, W, K, P, Q), op, height, width, chain=chain)
-    low.call(kernel, N=N, x=source, w=w, **places)
+    taps = tuple(taps_of(v) for v in window_axes(op.window))
+    low.call(direct(low, x.shape, y.shape, op, taps, chain=chain), N=N, x=source, w=w, **places)
 
 
-def direct(low: Lowering, sizes: tuple[int, int, int, int, int, int], op: Any, rows: Taps, columns: Taps,
-           **more: Any) -> ConvDirect:
-    """The direct kernel for sizes (C, H, W, K, P, Q): depthwise where every channel has its own window."""
-    C, _, _, K, _, Q = sizes
-    window = op.window[0].size, op.window[1].size
+def taps_of(window: Window) -> Taps:
+    """The taps of a forward convolution."""
+    return Taps(window.size, -window.pads[0], window.dilation, window.stride)
+
+
+def direct(low: Lowering, x: Sequence[int], y: Sequence[int], op: Any, taps: Sequence[Taps], **more: Any) -> ConvDirect:
+    """The direct kernel from shape x to shape y: depthwise where every channel has its own window."""
+    (C, K), (D, H, W), (O, P, Q) = (x[1], y[1]), axes(x[2:]), axes(y[2:])
+    T, R, S = (w.size for w in window_axes(op.window))
+    slices, rows, columns = taps
+    more = {"depth": Depth(D, O, T, slices, O)} | more
+    sizes = C, H, W, K, P, Q, (R, S), rows, columns, op.groups
     if C == K == op.groups > 1:
-        lanes = narrow(C, low.machine.lanes)
-        return Depthwise(*sizes, window, rows, columns, op.groups, lanes=lanes, pixels=min(8, Q), **more)
+        return Depthwise(*sizes, lanes=narrow(C, low.machine.lanes), pixels=min(8, Q), **more)
     lanes, pixels, vectors = tile_for(low.machine, Q, K // op.groups, columns.count)
-    return ConvDirect(*sizes, window, rows, columns, op.groups, lanes=lanes, pixels=pixels, vectors=vectors, **more)
+    return ConvDirect(*sizes, lanes=lanes, pixels=pixels, vectors=vectors, **more)
 
 
 def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
@@ -84,7 +116,7 @@ def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
 
 def winograd_fits(low: Lowering, window: tuple[Window, ...], groups: int) -> bool:
     """Whether Winograd's algorithm can compute a convolution: 3x3, stride 1, and its rounding is allowed."""
-    plain = all((w.size, w.stride, w.dilation) == (3, 1, 1) and max(w.pads) <= 2 for w in window)
+    plain = len(window) == 2 and all((w.size, w.stride, w.dilation) == (3, 1, 1) and max(w.pads) <= 2 for w in window)
     return plain and groups == 1 and not low.precise
 
 
@@ -105,16 +137,16 @@ def _winograd(low: Lowering, kernel: ConvWinograd, filters: WinogradFilter, w: B
     low.call(kernel, u=u, scratch=low.buffer("scratch", kernel.scratch_floats() * low.threads), **places)
 
 
-@rule(ops.Conv2dInputGradient)
+@rule(ops.Conv1dInputGradient, ops.Conv2dInputGradient, ops.Conv3dInputGradient,
+      ops.ConvTranspose1d, ops.ConvTranspose2d, ops.ConvTranspose3d)
 def input_gradient(low: Lowering, group: Group) -> None:
+    """A transposed convolution is the input gradient of a convolution, with a bias."""
     node = group.node
-    op, (dy, weight) = node.op, node.inputs
+    op, (dy, weight, *bias) = node.op, node.inputs
     home = weight_form(low, weight.shape, op.groups)
-    packed = low.need(weight, home)
-    source = low.need(dy, channels_last(dy.shape))
-    N, K, P, Q = dy.shape
-    _, C, H, W = node.output.shape
-    chain, places = low.chain(group, channels_last(node.output.shape))
+    packed, source = low.need(weight, home), low.need(dy, channels_last(dy.shape))
+    (N, K), C, (_, H, W), (_, P, Q) = dy.shape[:2], node.output.shape[1], axes(node.output.shape[2:]), axes(dy.shape[2:])
+    chain, places = low.chain(group, channels_last(node.output.shape), bias=bias[0] if bias else None)
     if winograd_fits(low, op.window, op.groups) and winograd_pays(K, C, H, W, filter_batch(low, weight, N)):
         (top, bottom), (left, right) = pads_of(op.window)
         pads = (2 - top, 2 - bottom), (2 - left, 2 - right)
@@ -124,16 +156,23 @@ def input_gradient(low: Lowering, group: Group) -> None:
     form = weight_form(low, weight.shape, op.groups, turned=True)  # the same for a depthwise filter, which has nothing to turn
     w = low.need(weight, form)
     if pointwise_convolution(op.window, op.groups):
-        low.call(_gemm(low, K, C, form.lanes, N * H * W, chain), M=N * H * W, x=source, w=w, **places)
+        rows = dy.spec.size // K
+        low.call(_gemm(low, K, C, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
         return
-    height, width = op.window
-    for first_h in range(min(height.stride, H)):
-        for first_w in range(min(width.stride, W)):
-            rows, columns = phase(height, first_h), phase(width, first_w)
-            p, q = -(-(H - first_h) // height.stride), -(-(W - first_w) // width.stride)
-            kernel = direct(low, (K, P, Q, C, p, q), op, rows, columns, out_size=(H, W), out_step=(height.stride, width.stride),
-                            out_first=(first_h, first_w), chain=chain)
-            low.call(kernel, N=N, x=source, w=w, **places)
+    for kernel in phases(low, op, dy.shape, node.output.shape, chain):
+        low.call(kernel, partial=True, N=N, x=source, w=w, **places)
+
+
+def phases(low: Lowering, op: Any, dy: Sequence[int], dx: Sequence[int], chain: Chain) -> Iterator[ConvDirect]:
+    """One kernel for each phase of the strides: the pixels first, first + stride, ... of every axis of dx."""
+    window, size = window_axes(op.window), axes(dx[2:])
+    strides = tuple(w.stride for w in window)
+    for first in product(*(range(min(s, n)) for s, n in zip(strides, size, strict=True))):
+        part = [-(-(n - a) // s) for n, a, s in zip(size, first, strides, strict=True)]
+        taps = tuple(phase(w, a) for w, a in zip(window, first, strict=True))
+        depth = Depth(axes(dy[2:])[0], part[0], window[0].size, taps[0], size[0], strides[0], first[0])
+        yield direct(low, dy, (dx[0], dx[1], *part), op, taps, out_size=size[1:], out_step=strides[1:], out_first=first[1:],
+                     chain=chain, depth=depth)
 
 
 def phase(window: Window, first: int) -> Taps:
@@ -150,16 +189,15 @@ def phase(window: Window, first: int) -> Taps:
     return Taps(len(met), start, window.dilation // common, 1, met[-1], -(window.stride // common))
 
 
-@rule(ops.Conv2dWeightGradient)
+@rule(ops.Conv1dWeightGradient, ops.Conv2dWeightGradient, ops.Conv3dWeightGradient)
 def weight_gradient(low: Lowering, group: Group) -> None:
     node = group.node
     op, (x, dy) = node.op, node.inputs
     form = weight_form(low, node.output.shape, op.groups)
     source, gradient = low.need(x, channels_last(x.shape)), low.need(dy, channels_last(dy.shape))
-    N, C, H, W = x.shape
-    _, K, P, Q = dy.shape
+    (N, C), K, (D, H, W), (_, P, Q) = x.shape[:2], dy.shape[1], axes(x.shape[2:]), axes(dy.shape[2:])
     if pointwise_convolution(op.window, op.groups):
-        gemm_weights(low, node.output, form, N * H * W, C, K, source, gradient)
+        gemm_weights(low, node.output, form, x.spec.size // C, C, K, source, gradient)
         return
     if winograd_fits(low, op.window, op.groups) and winograd_weights_pays(C, K, P, Q, N):
         wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window), N)
@@ -168,13 +206,14 @@ def weight_gradient(low: Lowering, group: Group) -> None:
                    lambda dw: low.call(wide, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))
         return
     if depthwise(node.output.shape, op.groups):
-        height, width = (Taps(v.size, -v.pads[0], v.dilation, v.stride) for v in op.window)
-        kernel = DepthwiseWeights(direct(low, (C, H, W, K, P, Q), op, height, width), PARTS)
-        with_parts(low, node.output, form, PARTS, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
+        conv = direct(low, x.shape, dy.shape, op, tuple(taps_of(v) for v in window_axes(op.window)))
+        with_parts(low, node.output, form, PARTS,
+                   lambda dw: low.call(DepthwiseWeights(conv, PARTS), N=N, x=source, dy=gradient, dw=dw))
         return
     parts = PARTS if form.size <= 2**15 else 1
+    slices, *window = window_axes(op.window)
     taps, vectors = weight_tile(low, form.blocks)
-    kernel = ConvWeights(C, H, W, K, op.window, op.groups, form.lanes, taps, vectors, parts)
+    kernel = ConvWeights(C, H, W, K, (window[0], window[1]), op.groups, form.lanes, taps, vectors, parts, D, slices)
     with_parts(low, node.output, form, parts, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
 
 

@@ -5,8 +5,12 @@ The columns of the weights lie in the order in which the input lies in memory, s
 
 from __future__ import annotations
 
+import math
+
 from striate import ops
 from striate.cpu.fuse import Group
+from striate.cpu.kernels.conv_direct import tile_for
+from striate.cpu.kernels.matmul import BatchMatMul
 from striate.cpu.layout import Layout, Packed, columns_of, layout_of, plain
 from striate.cpu.lower import Lowering, rule
 from striate.cpu.rules.conv import _gemm, gemm_weights
@@ -70,3 +74,16 @@ def weight_gradient(low: Lowering, group: Group) -> None:
     form = linear_form(low, K, C, columns)
     source, gradient = low.need(x, layout), low.need(dy, plain(dy.shape))
     gemm_weights(low, node.output, form, x.spec.size // C, C, K, source, gradient)
+
+
+@rule(ops.MatMul)
+def matmul(low: Lowering, group: Group) -> None:
+    node = group.node
+    a, b = node.inputs
+    *batch, M, K = node.output.shape
+    lanes, rows, vectors = tile_for(low.machine, M, K, 1)
+    x_moves, w_moves = (math.prod(v.shape[:-2]) == math.prod(batch) > 1 for v in (a, b))
+    x, w = low.need(a, plain(a.shape)), low.need(b, plain(b.shape))
+    chain, places = low.chain(group, plain(node.output.shape))
+    kernel = BatchMatMul(M, a.shape[-1], K, lanes, rows, vectors, x_moves, w_moves, chain)
+    low.call(kernel, B=math.prod(batch), x=x, w=w, **places)

@@ -18,7 +18,7 @@ def batch_norm(low: Lowering, group: Group) -> None:
     rows, form, vector = x.spec.size // C, channels_last(x.shape), plain((C,))
     source = low.need(x, form)
     part, rstd = low.buffer(f"{y.name}.parts", PARTS * 3 * C), low.buffer(f"{y.name}.rstd", C)
-    low.call(kernels.NormStatistics(C, PARTS), rows=rows, x=source, part=part)
+    low.call(kernels.NormStatistics(C, PARTS), N=1, rows=rows, x=source, part=part)
     means, variances = low.make(mean, vector), low.make(variance, vector)
     low.call(kernels.NormFinish(C, PARTS, eps), part=part, mean=means, variance=variances, rstd=rstd)
     scale, shift = low.need(weight, vector), low.need(bias, vector)
@@ -35,9 +35,9 @@ def batch_norm_gradient(low: Lowering, group: Group) -> None:
     rows, form, vector = x.spec.size // C, channels_last(x.shape), plain((C,))
     gradient, source, means, rstd = low.need(dy, form), low.need(x, form), low.need(mean, vector), low.deviations[variance]
     part = low.buffer(f"{dx.name}.parts", PARTS * 2 * C)
-    low.call(kernels.NormGradientParts(C, PARTS), rows=rows, x=source, dy=gradient, mean=means, rstd=rstd, part=part)
+    low.call(kernels.NormGradientParts(C, PARTS), N=1, rows=rows, x=source, dy=gradient, mean=means, rstd=rstd, part=part)
     scales, shifts = low.make(dweight, vector), low.make(dbias, vector)
-    low.call(kernels.NormGradientFinish(C, PARTS), part=part, dweight=scales, dbias=shifts)
+    low.call(kernels.NormGradientFinish(C), N=PARTS, part=part, dweight=scales, dbias=shifts)
     chain, places = low.chain(group, form)
     low.call(kernels.NormGradient(C, chain), rows=rows, x=source, dy=gradient, weight=low.need(weight, vector), mean=means,
              rstd=rstd, dweight=scales, dbias=shifts, **places)

@@ -42,7 +42,7 @@ def cross_entropy(low: Lowering, group: Group) -> None:
     rows = x.spec.size // C
     extra = {"weight": low.need(weight[0], plain((C,)))} if weight else {}
     part = low.buffer(f"{node.output.name}.parts", 2 * rows)
-    kernel = loss.CrossEntropy(C, op.label_smoothing, op.ignore_index, bool(weight))
+    kernel = loss.CrossEntropy(C, op.label_smoothing, op.ignore_index, bool(weight), op.logits)
     low.call(kernel, rows=rows, x=low.need(x, form), target=low.need(target, plain(target.shape)), part=part, **extra)
     y = low.make(node.output, plain(node.output.shape))
     low.call(loss.CrossEntropyFinish(op.reduction), rows=rows, part=part, y=y)
@@ -56,7 +56,14 @@ def cross_entropy_gradient(low: Lowering, group: Group) -> None:
     form, C = classes(x)
     rows = x.spec.size // C
     extra = {"weight": low.need(weight[0], plain((C,)))} if weight else {}
-    kernel = loss.CrossEntropyGradient(C, op.label_smoothing, op.ignore_index, bool(weight), op.reduction)
+    kernel = loss.CrossEntropyGradient(C, op.label_smoothing, op.ignore_index, bool(weight), op.reduction, op.logits)
     low.call(kernel, rows=rows, dloss=low.need(dloss, plain(dloss.shape)), x=low.need(x, form),
              target=low.need(target, plain(target.shape)), part=low.row_losses[op.ignore_index, x, target, *weight],
              dx=low.make(node.output, form), **extra)
+
+
+@rule(ops.OneHot)
+def one_hot(low: Lowering, group: Group) -> None:
+    node = group.node
+    x, y = node.inputs[0], node.output
+    low.call(loss.OneHot(node.op.classes), rows=x.spec.size, x=low.need(x, plain(x.shape)), y=low.make(y, plain(y.shape)))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from striate import ops
 from striate.cpu.fuse import Group
 from striate.cpu.kernels.copy import Fill
 from striate.cpu.layout import Layout, canonical, layout_of, plain, transposed
 from striate.cpu.lower import Lowering, rule
+from striate.cpu.plan import Buffer
 from striate.cpu.rules.convert import strided_copy
 from striate.graph import Value
 
@@ -104,7 +107,10 @@ def slice_gradient(low: Lowering, group: Group) -> None:
     order = axis_order(dx.shape)
     low.need(dy, layout_of(dy.shape, order))
     made = result(low, dx, order)
-    low.call(Fill(0.0), rows=dx.spec.size, y=made)
+    if all(step == 1 for step in node.op.steps):
+        fill_around(low, dx, order, node.op.starts, dy.shape, 0.0, made)
+    else:
+        low.call(Fill(0.0), rows=dx.spec.size, y=made)
     copy(low, dy, dx, order, dy.shape, zeros(dy.shape), ones(dy.shape), node.op.starts, node.op.steps, made)
 
 
@@ -114,9 +120,37 @@ def pad(low: Lowering, group: Group) -> None:
     x, y = node.inputs[0], node.output
     order = axis_order(y.shape)
     low.need(x, layout_of(x.shape, order))
-    made = result(low, y, order)
-    low.call(Fill(float(node.op.value)), rows=y.spec.size, y=made)
-    copy(low, x, y, order, x.shape, zeros(x.shape), ones(x.shape), [before for before, _ in node.op.pads], ones(y.shape), made)
+    made, starts = result(low, y, order), [before for before, _ in node.op.pads]
+    fill_around(low, y, order, starts, x.shape, float(node.op.value), made)
+    copy(low, x, y, order, x.shape, zeros(x.shape), ones(x.shape), starts, ones(y.shape), made)
+
+
+def fill_around(low: Lowering, y: Value, order: Sequence[int], starts: Sequence[int], extents: Sequence[int], number: float,
+                made: Buffer) -> None:
+    """Write a number around the box of `extents` that begins at `starts`: for each axis, outermost first, what lies below and
+    above the box there, and inside of it on the axes before."""
+    strides, source = axis_strides(y.shape, order), low.buffer("value", 1, np.dtype(y.dtype).itemsize, "constant")
+    low.constants[source] = np.array([number], y.dtype)
+    first, sizes = zeros(y.shape), list(y.shape)
+    for axis in order:
+        low_end, high_end = starts[axis], starts[axis] + extents[axis]
+        for begin, end in ((0, low_end), (high_end, y.shape[axis])):
+            if begin < end:
+                box = [(end - begin if a == axis else sizes[a], 0, strides[a]) for a in order]
+                offset = sum((begin if a == axis else first[a]) * strides[a] for a in order)
+                strided_copy(low, y, [a for a in box if a[0] > 1] or [(1, 0, 1)], source, made, 0, offset, partial=True)
+        first[axis], sizes[axis] = low_end, extents[axis]
+
+
+@rule(ops.Flip)
+def flip(low: Lowering, group: Group) -> None:
+    node = group.node
+    x, y, turned = node.inputs[0], node.output, node.op.axes
+    order = axis_order(x.shape)
+    low.need(x, layout_of(x.shape, order))
+    starts = [n - 1 if a in turned else 0 for a, n in enumerate(x.shape)]
+    copy(low, x, y, order, x.shape, starts, [-1 if a in turned else 1 for a in range(x.ndim)], zeros(y.shape), ones(y.shape),
+         result(low, y, order))
 
 
 @rule(ops.Expand)

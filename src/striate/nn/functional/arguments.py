@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from striate.errors import ArgumentError, ShapeError
+from striate.errors import ArgumentError
 from striate.graph import Value
 from striate.nn.module import TRACED, Variable
 from striate.window import Window2d, windows
@@ -34,10 +34,10 @@ def symbols(items: Sequence[Any], name: str) -> list[Value]:
     return values
 
 
-def images(input: Tensor, function: Callable[[Value], Any]) -> Any:
-    """Call a function of (N, C, H, W); one image (C, H, W) goes in and comes out as a batch of one."""
+def images(input: Tensor, function: Callable[[Value], Any], rank: int = 2) -> Any:
+    """Call a function of (N, C, H, W), `rank` spatial axes; one image (C, H, W) goes in and comes out as a batch of one."""
     x = symbol(input)
-    if x.ndim != 3:
+    if x.ndim != rank + 1:
         return function(x)
     y = function(x.unsqueeze(0))
     return tuple(v.squeeze(0) for v in y) if isinstance(y, tuple) else y.squeeze(0)
@@ -55,10 +55,3 @@ def given(item: Any) -> tuple[Any, ...]:
 
 def stride_or_size(stride: Any, kernel_size: Any) -> Any:
     return kernel_size if stride is None else stride
-
-
-def weight_shape(weight: Tensor, rank: int) -> tuple[int, ...]:
-    if len(weight.shape) != rank:
-        raise ShapeError(f"the weight has {len(weight.shape)} axes, shape {weight.shape}, but needs {rank}: (K, C/G, R, S)",
-                         fix="reshape it")  # fmt: skip
-    return weight.shape

@@ -1,8 +1,7 @@
-"""Losses as functions."""
+"""Losses of class indices as functions; those of numbers stand in regression.py, those of pairs in distance.py."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ def cross_entropy(
     input: Tensor, target: Any, weight: Any = None, size_average: None = None, ignore_index: int = -100,
     reduce: None = None, reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Value:  # fmt: skip
-    """`striate.ops.CrossEntropy` of logits (N, C, ...) and class indices (N, ...).
+    """`striate.ops.CrossEntropy` of logits (N, C, ...) and class indices (N, ...), or of (C,) and a single index.
 
     A target of the logits' own shape and float type holds a probability for each class, as in mixup.
     """
@@ -26,70 +25,75 @@ def cross_entropy(
     goal, classes = x.graph.lift(target), _class_weight(weight)
     if goal.dtype.startswith("float") and goal.shape == x.shape:
         return _cross_entropy_of_probabilities(x, goal, classes, reduction, label_smoothing)
-    op = ops.CrossEntropy(label_smoothing, ignore_index, reduction)
-    return x.graph.apply(op, x, goal, *given(classes))
+    return _of_classes(ops.CrossEntropy(label_smoothing, ignore_index, reduction), x, goal, classes)
 
 
 def _cross_entropy_of_probabilities(x: Value, target: Value, weight: Any, reduction: str, label_smoothing: float) -> Value:
     """-sum over the classes of weight * target * log_softmax(x); the mean is over N and all other axes but the classes."""
+    at = min(1, x.ndim - 1)
     if label_smoothing:
-        target = (1 - label_smoothing) * target + label_smoothing / x.shape[1]
-    each = target * x.log_softmax(1)
+        target = (1 - label_smoothing) * target + label_smoothing / x.shape[at]
+    each = target * x.log_softmax(at)
     if weight is not None:
-        each = each * x.graph.lift(weight).reshape(-1, *(1,) * (x.ndim - 2))
-    return _reduced(-each.sum(1), reduction)
+        each = each * x.graph.lift(weight).reshape(-1, *(1,) * (x.ndim - 1 - at))
+    return reduced(-each.sum(at), reduction)
 
 
 def nll_loss(
     input: Tensor, target: Any, weight: Any = None, size_average: None = None, ignore_index: int = -100,
     reduce: None = None, reduction: str = "mean",
 ) -> Value:  # fmt: skip
-    """-weight[t] * x[t] of log-probabilities x (N, C, ...) and class indices t (N, ...).
-
-    Composed: cross-entropy is ln sum_c exp(x_c) - x_t, and of logits that are all 0 it is ln C, which tells the weights.
-    """
+    """-weight[t] * x[t] of log-probabilities x (N, C, ...) and class indices t (N, ...), or (C,) and a single index."""
     check_reduction(reduction, size_average, reduce)
-    x, op = symbol(input), ops.CrossEntropy(0.0, ignore_index, "none")
-    classes = given(_class_weight(weight))
-    even = np.zeros(x.shape, np.float32)
-    counted = x.graph.apply(op, even, target, *classes) / math.log(x.shape[1])
-    log_sum = (x - x.log_softmax(1)).mean(1)
-    each = x.graph.apply(op, x, target, *classes) - counted * log_sum
-    return each.sum() / counted.sum() if reduction == "mean" else _reduced(each, reduction)
+    x = symbol(input)
+    op = ops.CrossEntropy(0.0, ignore_index, reduction, logits=False)
+    return _of_classes(op, x, x.graph.lift(target), _class_weight(weight))
 
 
-def mse_loss(input: Tensor, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Value:
-    """(x - target)^2, of two equal shapes; its mean, sum, or 'none' for each element."""
+def _of_classes(op: ops.CrossEntropy, x: Value, target: Value, weight: Any) -> Value:
+    """The operator; one row of classes (C,) is a batch of one."""
+    if x.ndim != 1 or target.ndim:
+        return x.graph.apply(op, x, target, *given(weight))
+    y = x.graph.apply(op, x.unsqueeze(0), target.reshape(1), *given(weight))
+    return y.squeeze(0) if op.reduction == "none" else y
+
+
+def multi_margin_loss(
+    input: Tensor, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, size_average: None = None,
+    reduce: None = None, reduction: str = "mean",
+) -> Value:  # fmt: skip
+    """sum over the other classes c of weight[t] * max(0, margin - x[t] + x[c])^p / C, of scores x (N, C) and indices t (N,)."""
     check_reduction(reduction, size_average, reduce)
-    difference = _difference(input, target)
-    return _reduced(difference * difference, reduction)
+    if p not in (1, 2):
+        raise ArgumentError(f"p must be 1 or 2, got {p}")
+    x = symbol(input)
+    if x.ndim == 1:
+        each = multi_margin_loss(x.unsqueeze(0), x.graph.lift(target).reshape(1), p, margin, weight, reduction="none")
+        return each.squeeze(0) if reduction == "none" else each.sum()
+    goal = x.graph.lift(target)
+    if x.ndim != 2 or goal.shape != x.shape[:1]:
+        raise ShapeError(f"scores {x.shape} (N, C) and target {goal.shape} (N,) do not fit", fix="give one class index a row",
+                         place="multi_margin_loss")  # fmt: skip
+    hit = x.graph.apply(ops.OneHot(x.shape[1]), goal)
+    short = (x + (margin - (x * hit).sum(1, True))).relu() * (1 - hit)
+    each = short if p == 1 else short * short
+    if weight is not None:
+        each = each * (hit * x.graph.lift(_class_weight(weight))).sum(1, True)
+    return reduced(each.mean(1), reduction)
 
 
-def l1_loss(input: Tensor, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Value:
-    """|x - target|, of two equal shapes; its mean, sum, or 'none' for each element."""
-    check_reduction(reduction, size_average, reduce)
-    return _reduced(_difference(input, target).abs(), reduction)
-
-
-def check_reduction(reduction: str, size_average: None = None, reduce: None = None) -> None:
+def check_reduction(reduction: str, size_average: None = None, reduce: None = None, more: tuple[str, ...] = ()) -> None:
     """Refuse unknown reductions, and PyTorch's two forgotten arguments."""
     if size_average is not None or reduce is not None:
         raise ArgumentError("size_average and reduce are out of use; say reduction='mean', 'sum' or 'none'")
-    if reduction not in ("mean", "sum", "none"):
-        raise ArgumentError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    if reduction not in ("mean", "sum", "none", *more):
+        known = "".join(f"'{name}', " for name in more) + "'mean', 'sum' or 'none'"
+        raise ArgumentError(f"reduction must be {known}, got {reduction!r}")
 
 
-def _reduced(each: Value, reduction: str) -> Value:
+def reduced(each: Value, reduction: str) -> Value:
+    """The mean, the sum, or 'none': each as it is."""
     return each if reduction == "none" else each.sum() if reduction == "sum" else each.mean()
-
-
-def _difference(input: Tensor, target: Any) -> Value:
-    """x - target, which must not broadcast: (N, 1) and (N,) would silently compare everything with everything."""
-    x = symbol(input)
-    goal = x.graph.lift(target)
-    if x.shape != goal.shape:
-        raise ShapeError(f"the input has shape {x.shape} but the target {goal.shape}", fix="give both the same shape")
-    return x - goal
 
 
 def _class_weight(weight: Any) -> Any:
