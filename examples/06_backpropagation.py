@@ -7,6 +7,8 @@
 3. Pooling: an average spreads its delta evenly, a maximum sends it to where it came from.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 import striate as st
@@ -65,7 +67,7 @@ def perceptron(weights, biases):
 
 print("1. Deltas of a perceptron 4 - 5 - 3 - 2")
 sizes = [4, 5, 3, 2]
-weights = [rng.standard_normal((n, m)) for m, n in zip(sizes[:-1], sizes[1:])]  # noqa: RUF007
+weights = [rng.standard_normal((n, m)) for m, n in pairwise(sizes)]
 biases = [rng.standard_normal(n) for n in sizes[1:]]
 x, y = rng.standard_normal(4), rng.random(2)
 zs, activations = forward(weights, biases, x)

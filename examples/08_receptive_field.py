@@ -49,6 +49,14 @@ effective.save(out / "effective_field.png", scale=6)
 print(f"effective: {effective.size:.1f} of {last.size[0]} pixels, {effective.ratio:.0%}; see {out / 'effective_field.png'}")
 assert 0 < effective.ratio <= 1
 
+# The deeper, the smaller the share: the width of the picture grows with the root of the depth only.
+shares = []
+for depth in (5, 10, 20):
+    plain = nn.Sequential(*(nn.Conv2d(4, 4, 3, padding=1) for _ in range(depth)))
+    shares.append(st.effective_receptive_field(plain, (4, 48, 48)).ratio)
+    print(f"{depth} layers of 3x3: {shares[-1]:.0%} of {design.growth([1] * depth)[-1]} pixels count")
+assert shares[0] > shares[2]
+
 # And how to see more: rates that double, without a gap.
 print(design.dilation_rates(31))
 print(design.stack(7, channels=64))

@@ -45,7 +45,6 @@ REASONS = {
     ("clip_scale", "gradient"): END,
     ("batch_norm_inference", "sees"): OWN,
     ("expand", "sees"): OWN,
-    ("flip", "sees"): "a mirror: its positions run backwards, which a field with a stride cannot say",
     ("tap_index", "sees"): OWN,
     **{(name, "sees"): "no part of a network's picture" for name in (
         "increment", "sgd_update", "sgd_plain_update", "adam_update", "gradient_norm", "clip_scale")},

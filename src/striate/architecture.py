@@ -74,7 +74,7 @@ def _describe(net: Module) -> Description | None:
     if kind is nn.Sequential:
         children = [[name, _describe(child)] for name, child in net.named_children()]
         return None if any(child is None for _, child in children) else {"layer": kind.__name__, "children": children}
-    return {"layer": kind.__name__, "arguments": _arguments(net)} if not list(net.children()) else None
+    return {"layer": kind.__name__, "arguments": _arguments(net)}  # `_rebuilds` refuses what arguments do not tell
 
 
 def _arguments(layer: Module) -> dict[str, Any]:

@@ -133,8 +133,8 @@ def stack(kernel_size: int, channels: int = 1, small: int = 3) -> Stack:
 activation between them
     """
     if small < 2 or kernel_size <= small or (kernel_size - 1) % (small - 1):
-        raise ArgumentError(f"layers of {small} pixels see 1 + {small - 1} * layers pixels, which is never {kernel_size} with two "  # noqa: E501
-                            f"layers or more; use a size such as {small + 2 * (small - 1)}")
+        raise ArgumentError(f"layers of {small} pixels see 1 + {small - 1} * layers pixels, which is never {kernel_size} with "
+                            f"two layers or more; use a size such as {small + 2 * (small - 1)}")
     layers = (kernel_size - 1) // (small - 1)
     return Stack(layers, small, kernel_size, layers * small**2 * channels**2, layers * channels, kernel_size**2 * channels**2,
                  channels)

@@ -23,7 +23,7 @@ from striate.cpu import threads
 from striate.cpu.program import Program
 from striate.errors import ArgumentError, DataError, DtypeError, ShapeError
 from striate.gradient import differentiate
-from striate.graph import Graph, Value, as_spec, finish, paths_of, trace_values, unpack
+from striate.graph import Graph, Node, Value, as_spec, finish, paths_of, trace_values, unpack
 from striate.nn.module import Module, Parameter, Variable, changes
 from striate.ops.base import Op
 
@@ -346,16 +346,22 @@ def labels_of(graph: Graph) -> list[Labels]:
     """The labels that a program reads. It must not read past a row, so they are checked before it runs."""
     found: dict[Labels, None] = {}
     for node in graph.nodes:
-        if isinstance(node.op, ops.CrossEntropy):
-            logits, value = node.inputs[:2]
+        if isinstance(node.op, (ops.CrossEntropy, ops.OneHot)):
+            value, classes, ignored = _label_rule(node)
             way: list[Op] = []
             while value.producer is not None and len(value.producer.inputs) == 1:
                 way.insert(0, value.producer.op)
                 value = value.producer.inputs[0]
             if value in graph.inputs:
-                classes = logits.shape[0 if logits.ndim == 1 else 1]
-                found[Labels(graph.inputs.index(value), tuple(way), classes, node.op.ignore_index)] = None
+                found[Labels(graph.inputs.index(value), tuple(way), classes, ignored)] = None
     return list(found)
+
+
+def _label_rule(node: Node) -> tuple[Value, int, int]:
+    """The labels that a node reads, how many classes there are, and which label does not count."""
+    if isinstance(node.op, ops.OneHot):
+        return node.inputs[0], node.op.classes, 0  # every label counts; 0 is one of the classes
+    return node.inputs[1], node.inputs[0].shape[1], node.op.ignore_index
 
 
 def check_labels(labels: Sequence[Labels], inputs: Sequence[Array]) -> None:

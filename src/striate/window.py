@@ -81,7 +81,8 @@ class Window:
         last = (n + sum(self.pads) - self.extent) / self.stride
         less = " - 1 (the last would start in the padding)" if self.ceil and self.out(n) < -(-last // 1) + 1 else ""
         low, high = self.pads
-        off = f" (no pixel is the centre of {self.extent}: {low} before, {high} behind)" if self.out(n) == n and low != high else ""  # noqa: E501
+        even = self.stride == 1 and self.out(n) == n and self.extent % 2 == 0
+        off = f" (no pixel is the centre of {self.extent}: {low} before, {high} behind)" if even else ""
         return f"{divided} + 1{less} = {self.out(n)}{off}"
 
     def read(self, p: Index, tap: Index) -> Index:
@@ -203,11 +204,11 @@ class Window:
         return f"({n} - 1) * {self.stride}{pads} + {self.extent}{f' + {extra}' if extra else ''} = {out}"
 
     def short_growth(self, n: int) -> int:
-        """stride * n + stride - size: often quoted in place of `grown`, but true only with size - stride pixels of padding a side.
+        """stride * n + stride - size: often quoted for `grown`, but true only with size - stride pixels of padding a side.
 
         >>> [Window(3, 2, pads=(p, p)).short_growth(2) for p in (0, 1)], [Window(3, 2, pads=(p, p)).grown(2) for p in (0, 1)]
         ([3, 3], [5, 3])
-        """  # noqa: E501
+        """
         return self.stride * n + self.stride - self.size
 
     def reaching(self, extra: int) -> Window:

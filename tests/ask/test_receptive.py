@@ -100,6 +100,8 @@ MOVES = {
     "transpose": (lambda x: x.transpose(2, 3), (1, 1), (1, 1), (0, 0)),
     "pixel shuffle": (lambda x: F.pixel_shuffle(F.cat([x, x], 1), 2), (1, 1), (Fraction(1, 2),) * 2, (0, 0)),
     "pixel unshuffle": (lambda x: F.pixel_unshuffle(x[:, :, :28], 2), (2, 2), (2, 2), (0, 0)),
+    "mirror": (lambda x: F.avg_pool2d(F.interpolate(F.avg_pool2d(x, 2).flip((2,)), scale_factor=2), 3, 2), (4, 4), (-2, 2),
+               (-24, 0)),
     "gate": (lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(), (29, 24), (0, 0), (0, 0)),
     "columns": (lambda x: x + x.mean(2, keepdim=True), (29, 1), (0, 1), (0, 0)),
     "global pooling": (lambda x: F.adaptive_avg_pool2d(F.pad(x, (1, 1, 1, 1)), 1), (29, 24), (0, 0), (0, 0)),

@@ -7,6 +7,7 @@ from tests.cpu.helpers import FORWARD, GRADIENT, check_network, close, floats
 
 import striate as st
 from striate import nn
+from striate.errors import ArgumentError, DataError, ShapeError
 
 REDUCTIONS = ["mean", "sum", "none"]
 numbers = lambda shape, seed: floats(*shape, seed=seed)  # noqa: E731
@@ -162,3 +163,52 @@ def test_bilinear(bias, lead):
     arrays = floats(*lead, 5), floats(*lead, 6, seed=1)
     close(ours(*arrays), theirs(*map(torch.tensor, arrays)).detach(), FORWARD)
     check_network(ours, *arrays)
+
+
+@pytest.mark.parametrize("loss", [nn.NLLLoss(), nn.MultiMarginLoss(), nn.CrossEntropyLoss()], ids=repr)
+def test_labels_that_are_no_class_are_refused(loss):
+    net = nn.Sequential(nn.Linear(3, 4), nn.LogSoftmax(1))
+    with pytest.raises(DataError) as error:
+        st.value_and_grad(net, loss)(floats(2, 3), np.array([0, 7]))
+    assert str(error.value) == ("label 7 at index 1 is outside 0..3: the network has 4 classes; "
+                                "mend the labels or give the last layer more outputs")
+
+
+WRONG = {
+    "the input has shape (2, 3) but the target (3,); give both the same shape": (nn.HuberLoss(), floats(2, 3), floats(3)),
+    "target has dtype int64 but holds numbers; convert it with astype('float32')":
+        (nn.BCEWithLogitsLoss(), floats(2), np.array([0, 1])),
+    "gaussian_nll_loss: var has shape (4,), the input (2, 3); give var the input's shape, or 1 for its last axis":
+        (nn.GaussianNLLLoss(), floats(2, 3), floats(2, 3), floats(4)),
+    "multi_margin_loss: scores (2, 3) (N, C) and target (3,) (N,) do not fit; give one class index a row":
+        (nn.MultiMarginLoss(), floats(2, 3), np.array([0, 1, 2])),
+    "cosine_embedding_loss: inputs (2, 3) (N, C) and target (3,) (N,) do not fit; give one target a row":
+        (nn.CosineEmbeddingLoss(), floats(2, 3), floats(2, 3), floats(3)),
+    "bilinear: a (2, 3) (..., I), b (2, 3) (..., J) and the weight (4, 3, 2) (K, I, J) do not fit; "
+    "use in1_features=I, in2_features=J": (nn.Bilinear(3, 2, 4), floats(2, 3), floats(2, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_errors(text):
+    module, *arrays = WRONG[text]
+    with pytest.raises(ShapeError) as error:
+        module(*arrays)
+    assert str(error.value).endswith(text)
+
+
+ARGUMENTS = {
+    "delta must be greater than 0, got 0": lambda: nn.HuberLoss(delta=0),
+    "beta must not be negative, got -1": lambda: nn.SmoothL1Loss(beta=-1),
+    "p must be 1 or 2, got 3": lambda: nn.MultiMarginLoss(3),
+    "p must be greater than 0, got 0": lambda: nn.PairwiseDistance(0),
+    "reduction must be 'batchmean', 'mean', 'sum' or 'none', got 'max'": lambda: nn.KLDivLoss(reduction="max"),
+}
+
+
+@pytest.mark.parametrize("text", ARGUMENTS)
+def test_wrong_arguments(text):
+    with pytest.raises(ArgumentError) as error:
+        made = ARGUMENTS[text]()
+        made(floats(2, 3), floats(2, 3))
+    assert str(error.value) == text

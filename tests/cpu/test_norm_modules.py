@@ -13,7 +13,8 @@ from striate.nn import functional as F
 @pytest.mark.parametrize("name, shape", [
     ("BatchNorm1d", (5, 3)), ("BatchNorm1d", (17, 1)), ("BatchNorm1d", (3, 17, 5)), ("BatchNorm2d", (1, 5, 3, 3)),
     ("BatchNorm3d", (2, 3, 2, 3, 4)), ("BatchNorm3d", (1, 17, 3, 1, 2)),
-    ("InstanceNorm1d", (2, 3, 5)), ("InstanceNorm1d", (3, 5)), ("InstanceNorm2d", (2, 17, 3, 4)), ("InstanceNorm2d", (1, 1, 3, 4)),  # noqa: E501
+    ("InstanceNorm1d", (2, 3, 5)), ("InstanceNorm1d", (3, 5)), ("InstanceNorm2d", (2, 17, 3, 4)), ("InstanceNorm2d",
+    (1, 1, 3, 4)),
     ("InstanceNorm2d", (5, 3, 4)), ("InstanceNorm3d", (2, 3, 2, 3, 4)), ("InstanceNorm3d", (16, 2, 3, 4)),
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("settings", [{}, {"affine": True, "track_running_stats": True, "momentum": 0.3},
@@ -34,7 +35,8 @@ def test_channels_that_fill_no_vector(channels):
 
 
 @pytest.mark.parametrize("groups, shape", [
-    (2, (2, 6, 4, 5)), (3, (1, 6, 4, 5)), (6, (3, 6, 2, 2)), (1, (2, 40, 3)), (4, (3, 16)), (2, (2, 34, 3, 3, 2)), (32, (2, 64, 9, 9)),  # noqa: E501
+    (2, (2, 6, 4, 5)), (3, (1, 6, 4, 5)), (6, (3, 6, 2, 2)), (1, (2, 40, 3)), (4, (3, 16)), (2, (2, 34, 3, 3, 2)), (32,
+    (2, 64, 9, 9)),
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("settings", [{}, {"affine": False}, {"bias": False, "eps": 1e-2}], ids=str)
 def test_group_norm(groups, shape, settings):
@@ -55,7 +57,8 @@ def test_layer_norm(places, shape, settings):
     check_module(lambda n: n.LayerNorm(places, **settings), *shape, modes=(True,))
 
 
-@pytest.mark.parametrize("places, shape", [((6,), (4, 6)), ((17,), (2, 3, 17)), ((5, 3, 4), (2, 5, 3, 4)), ((90, 100), (3, 90, 100))],  # noqa: E501
+@pytest.mark.parametrize("places, shape", [((6,), (4, 6)), ((17,), (2, 3, 17)), ((5, 3, 4), (2, 5, 3, 4)), ((90, 100),
+    (3, 90, 100))],
                          ids=str)  # fmt: skip
 @pytest.mark.parametrize("affine", [True, False])
 def test_rms_norm(places, shape, affine):
@@ -70,10 +73,12 @@ def test_local_response_norm(shape, settings):
 
 
 @pytest.mark.parametrize("make, shape", [
-    (lambda n: n.Sequential(n.Conv2d(3, 8, 3), n.GroupNorm(2, 8), n.ReLU(), n.Conv2d(8, 4, 1), n.InstanceNorm2d(4), n.Tanh()), (2, 3, 7, 6)),  # noqa: E501
+    (lambda n: n.Sequential(n.Conv2d(3, 8, 3), n.GroupNorm(2, 8), n.ReLU()), (2, 3, 7, 6)),
+    (lambda n: n.Sequential(n.Conv2d(8, 4, 1, bias=False), n.InstanceNorm2d(4), n.Tanh()), (2, 8, 5, 6)),
     (lambda n: n.Sequential(n.Linear(6, 10), n.LayerNorm(10), n.ReLU(), n.Linear(10, 4), n.LayerNorm(4)), (3, 5, 6)),
     (lambda n: n.Sequential(n.Conv2d(3, 6, 3), n.LayerNorm([6, 5, 4]), n.Sigmoid(), n.Flatten(), n.Linear(120, 5)), (2, 3, 7, 6)),
-    (lambda n: n.Sequential(n.Conv2d(3, 18, 3), n.ReLU(), n.LocalResponseNorm(5), n.MaxPool2d(2), n.Conv2d(18, 4, 1)), (2, 3, 8, 8)),  # noqa: E501
+    (lambda n: n.Sequential(n.Conv2d(3, 18, 3), n.ReLU(), n.LocalResponseNorm(5), n.MaxPool2d(2), n.Conv2d(18, 4, 1)),
+    (2, 3, 8, 8)),
 ], ids=str)  # fmt: skip
 def test_chains(make, shape):
     check_module(make, *shape)
@@ -120,7 +125,8 @@ def test_normalize(p, dim):
 
 
 @pytest.mark.parametrize("make, shape", [(lambda n: n.LayerNorm(300), (5, 300)), (lambda n: n.GroupNorm(2, 6), (2, 6, 9, 9)),
-                                         (lambda n: n.InstanceNorm2d(5), (2, 5, 12, 12)), (lambda n: n.BatchNorm2d(5), (4, 5, 8, 8))],  # noqa: E501
+                                         (lambda n: n.InstanceNorm2d(5), (2, 5, 12, 12)),
+                                         (lambda n: n.BatchNorm2d(5), (4, 5, 8, 8))],
                          ids=str)  # fmt: skip
 @pytest.mark.parametrize("mean", [1e3, 1e4])
 def test_a_mean_far_from_zero(make, shape, mean):
@@ -133,7 +139,8 @@ def test_a_mean_far_from_zero(make, shape, mean):
     assert np.abs(y - wanted.numpy()).max() <= mean * 2**-22
 
 
-EMBEDDINGS = [(10, 3, None, (4,)), (10, 16, 0, (2, 5)), (7, 17, -1, (3, 2, 2)), (1, 1, None, (3,)), (50, 130, 3, (2, 40)), (5, 64, None, ())]  # noqa: E501
+EMBEDDINGS = [(10, 3, None, (4,)), (10, 16, 0, (2, 5)), (7, 17, -1, (3, 2, 2)), (1, 1, None, (3,)), (50, 130, 3, (2, 40)),
+    (5, 64, None, ())]
 
 
 @pytest.mark.parametrize("rows, width, padding, shape", EMBEDDINGS, ids=str)

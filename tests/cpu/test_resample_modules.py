@@ -5,6 +5,7 @@ from tests.cpu.helpers import check_module, check_network, floats
 
 import striate as st
 from striate import nn
+from striate.errors import ShapeError
 from striate.nn import functional as F
 
 PADS = {1: [3, (2, 0), (0, 1)], 2: [1, (2, 0, 1, 3), (-1, 2, 1, -2)], 3: [1, (1, 0, 2, 1, 0, 1)]}
@@ -40,7 +41,8 @@ UPSAMPLES = [
     ({"scale_factor": 2}, (2, 3, 5)), ({"scale_factor": 2}, (2, 3, 4, 5)), ({"scale_factor": (2, 1.5, 1)}, (1, 5, 2, 3, 4)),
     ({"size": 9, "mode": "nearest-exact"}, (2, 17, 4)), ({"size": (9, 2), "mode": "nearest-exact"}, (2, 17, 4, 3)),
     ({"size": 9, "mode": "linear"}, (2, 17, 4)), ({"scale_factor": 3, "mode": "bilinear"}, (2, 7, 4, 5)),
-    ({"scale_factor": 2, "mode": "bilinear", "align_corners": True}, (1, 33, 4, 5)), ({"size": (2, 3), "mode": "bilinear"}, (1, 33, 4, 5)),  # noqa: E501
+    ({"scale_factor": 2, "mode": "bilinear", "align_corners": True}, (1, 33, 4, 5)),
+    ({"size": (2, 3), "mode": "bilinear"}, (1, 33, 4, 5)),
     ({"size": (5, 3, 4), "mode": "trilinear"}, (2, 3, 2, 3, 4)), ({"scale_factor": 2, "mode": "bicubic"}, (2, 7, 4, 5)),
     ({"size": 4, "mode": "area"}, (2, 5, 9)), ({"size": (2, 4), "mode": "area"}, (2, 5, 6, 9)),
 ]  # fmt: skip
@@ -61,7 +63,8 @@ def test_older_names():
 
 
 @pytest.mark.parametrize("make, shape", [
-    (lambda n: n.PixelShuffle(2), (2, 12, 3, 5)), (lambda n: n.PixelShuffle(3), (1, 9, 2, 2)), (lambda n: n.PixelShuffle(2), (4, 3, 5)),  # noqa: E501
+    (lambda n: n.PixelShuffle(2), (2, 12, 3, 5)), (lambda n: n.PixelShuffle(3), (1, 9, 2, 2)),
+    (lambda n: n.PixelShuffle(2), (4, 3, 5)),
     (lambda n: n.PixelUnshuffle(2), (2, 3, 4, 6)), (lambda n: n.PixelUnshuffle(3), (1, 5, 3, 6)),
     (lambda n: n.ChannelShuffle(2), (2, 6, 3, 4)), (lambda n: n.ChannelShuffle(3), (1, 9, 5)),
 ], ids=str)  # fmt: skip
@@ -101,3 +104,22 @@ def test_the_end_of_a_kernel():
 
     assert [call.kernel.name for call in Program(st.trace(net, (1, 16, 4, 4))).calls].count("Resample") == 1
     assert "Pointwise" not in [call.kernel.name for call in Program(st.trace(net, (1, 16, 4, 4))).calls]
+
+
+COLUMNS = [(3, {}), (2, {"stride": 2}), ((2, 3), {"padding": (1, 2), "dilation": (2, 1), "stride": (1, 2)}),
+           (3, {"stride": 3, "padding": 1})]  # fmt: skip
+
+
+@pytest.mark.parametrize("size, settings", COLUMNS, ids=str)
+def test_columns_and_back(size, settings):
+    for shape in ((2, 3, 6, 7), (1, 17, 5, 5), (3, 6, 5)):
+        check_module(lambda n: n.Unfold(size, **settings), *shape, modes=(True,))
+        columns = nn.Unfold(size, **settings)(floats(*shape)).shape
+        check_module(lambda n, shape=shape: n.Fold(shape[-2:], size, **settings), *columns, modes=(True,))
+
+
+def test_columns_that_fit_no_image():
+    with pytest.raises(ShapeError) as error:
+        st.trace(nn.Fold((4, 5), 3), (2, 18, 7))
+    assert str(error.value).endswith("x (2, 18, 7) is not (N, C * 9, 2 * 3 = 6), which an image of 4 x 5 unfolds to; check "
+                                     "output_size, kernel_size, stride, padding and dilation")

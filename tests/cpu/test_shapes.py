@@ -60,12 +60,15 @@ def test_concatenation_along_every_axis(rank):
 
 MOVES = {
     "split": lambda t: t.split(2, 1)[1], "split of the rest": lambda t: t.split(3, -1)[-1],
-    "split in sizes": lambda t: t.split([1, 4], 1)[1], "narrow": lambda t: t.narrow(2, 1, 2), "movedim": lambda t: t.movedim(1, -1),  # noqa: E501
+    "split in sizes": lambda t: t.split([1, 4], 1)[1], "narrow": lambda t: t.narrow(2, 1, 2),
+    "movedim": lambda t: t.movedim(1, -1),
     "movedim back": lambda t: t.movedim(-1, 0), "moveaxis": lambda t: t.moveaxis(0, 2), "swapaxes": lambda t: t.swapaxes(1, 3),
-    "repeat": lambda t: t.repeat(1, 2, 1, 3), "repeat in front": lambda t: t.repeat(2, 3, 1, 1, 1), "tile": lambda t: t.tile((2, 1)),  # noqa: E501
+    "repeat": lambda t: t.repeat(1, 2, 1, 3), "repeat in front": lambda t: t.repeat(2, 3, 1, 1, 1),
+    "tile": lambda t: t.tile((2, 1)),
     "flip": lambda t: t.flip([2]), "flip of two": lambda t: t.flip([1, 3]), "flip of all": lambda t: t.flip([0, 1, 2, 3]),
     "roll": lambda t: t.roll(1, 3), "roll back": lambda t: t.roll(-5, 1), "roll by nothing": lambda t: t.roll(4, 2),
-    "chunk": lambda t: t.chunk(2, 1)[0], "permute": lambda t: t.permute(3, 1, 0, 2), "expand": lambda t: t[:, :1].expand(-1, 3, -1, -1),  # noqa: E501
+    "chunk": lambda t: t.chunk(2, 1)[0], "permute": lambda t: t.permute(3, 1, 0, 2),
+    "expand": lambda t: t[:, :1].expand(-1, 3, -1, -1),
 }  # fmt: skip
 
 

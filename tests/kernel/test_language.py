@@ -38,6 +38,17 @@ def test_every_machine_has_code(form):
     assert code[:4] == b"\x7fELF"
 
 
+def test_a_number_becomes_an_index():
+    def picked(k):
+        x, y = k.tensor("x", (4,)), k.tensor("y", (1,))
+        y.store(x[k.to_int(k.unary("to_i32", x[0]))], 0)
+
+    x, y = np.array([2.5, 7.0, 9.0, 1.0], np.float32), np.zeros(1, np.float32)
+    interpret(picked, named("avx2"), {"x": x, "y": y})
+    assert y.item() == 9
+    assert "sext i32" in emit(picked) and show(picked, named("avx2"), ("x", "y")) == "y[0] = x[to_i32(x[0])]\n"
+
+
 def test_a_cell_lives_in_a_register():
     def dot(k):
         x, y, total = k.tensor("x", (64, 16)), k.tensor("y", (16,)), k.cell(0.0, 16)

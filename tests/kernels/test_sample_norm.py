@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from tests.kernels.harness import check, floats, last
+from tests.kernels.test_norm import moments
 
 from striate import ops
 from striate.cpu.kernels import embedding, group_norm, layer_norm, norm
@@ -59,19 +60,18 @@ def test_group_norm(N, rows, C, G):
     parts = 3
     x, weight, bias, e = 3 + floats(N, rows, C), floats(C), floats(C, seed=1), floats(N, rows, C, seed=2)
     y, mean, variance = (a.astype(np.float32) for a in ops.GroupNorm(G, EPS).reference(x.transpose(0, 2, 1), weight, bias))
-    found = [[c.astype(np.float64) for c in (x[n, part] for part in cuts(rows, parts))] for n in range(N)]
-    none = np.zeros(C)
-    part = np.array([[[none + len(c), c.mean(0), ((c - c.mean(0)) ** 2).sum(0)] if len(c) else [none] * 3 for c in cut] for cut in found],  # noqa: E501
-                    np.float32)  # fmt: skip
+    part = np.stack([moments(sample, parts) for sample in x])
     check(norm.NormStatistics(C, parts), {"N": N, "rows": rows, "x": x}, {"part": part})
     whole = part.copy()
-    whole[:, 0] = np.stack([none + rows + 0 * x.mean(1), x.mean(1), ((x - x.mean(1, keepdims=True)) ** 2).sum(1)], 1)
-    check(group_norm.GroupMoments(C, G, parts), {"N": N}, {"part": whole, "mean": mean, "variance": variance}, start={"part": part})  # noqa: E501
+    whole[:, 0] = np.stack([moments(sample, 1)[0] for sample in x])
+    wanted = {"part": whole, "mean": mean, "variance": variance}
+    check(group_norm.GroupMoments(C, G, parts), {"N": N}, wanted, start={"part": part})
     means, rstds = (np.repeat(a, C // G, 1) for a in (mean, 1 / np.sqrt(variance + np.float32(EPS))))
     check(group_norm.GroupSpread(C, G, EPS), {"N": N, "mean": mean, "variance": variance}, {"means": means, "rstds": rstds})
     inputs = {"N": N, "rows": rows, "x": x, "weight": weight, "bias": bias, "means": means, "rstds": rstds}
     check(group_norm.GroupNormalise(C), inputs, {"y0": last(y)})
-    check(group_norm.GroupNormalise(C, RELU), inputs | {"e0": e}, {"y0": np.maximum(last(y) + e, 0)}, meanings=("interpreter", "host"))  # noqa: E501
+    wanted = {"y0": np.maximum(last(y) + e, 0)}
+    check(group_norm.GroupNormalise(C, RELU), inputs | {"e0": e}, wanted, meanings=("interpreter", "host"))
 
 
 @pytest.mark.parametrize("N, rows, C, G", SAMPLES)
@@ -97,7 +97,10 @@ def test_group_norm_gradient(N, rows, C, G):
     check(group_norm.GroupGradient(C), inputs | given, {"y0": last(dx)})
 
 
-@pytest.mark.parametrize("settings", [(5, 0.4, 0.75, 1.0), (2, 0.5, 0.5, 2.0), (1, 0.3, 1.3, 1.0), (13, 1.0, 0.75, 1.0), (40, 1.0, 1.0, 1.0)], ids=str)  # noqa: E501
+RESPONSES = [(5, 0.4, 0.75, 1.0), (2, 0.5, 0.5, 2.0), (1, 0.3, 1.3, 1.0), (13, 1.0, 0.75, 1.0), (40, 1.0, 1.0, 1.0)]
+
+
+@pytest.mark.parametrize("settings", RESPONSES, ids=str)
 @pytest.mark.parametrize("rows, C", [(1, 1), (3, 5), (2, 16), (3, 17), (2, 50)])
 def test_local_response_norm(rows, C, settings):
     x, dy = 2 * floats(rows, C), floats(rows, C, seed=1)

@@ -1,5 +1,7 @@
 """Convolution layers: print, state and arguments beside PyTorch's, and every refusal, whole."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from tests.helpers import close, draw
 from tests.nn.helpers import check_module, graph_of, run
 
 from striate import nn
+from striate.architecture import describe, rebuild
 from striate.errors import ArgumentError, DtypeError, ShapeError
 from striate.nn import functional as F
 from striate.nn.separable import LENET5, connections_of
@@ -157,3 +160,22 @@ def test_depthwise_is_a_convolution_with_a_group_for_each_channel():
     conv = nn.DepthwiseConv2d(3, (3, 5), 2, "same", depth_multiplier=2)
     assert (conv.groups, conv.out_channels, conv.weight.shape, conv.depth_multiplier) == (3, 6, (6, 1, 3, 5), 2)
     assert str(conv) == "DepthwiseConv2d(3, 6, kernel_size=(3, 5), stride=(2, 2), padding=same, groups=3)"
+
+
+STORED = [
+    nn.Conv1d(4, 8, 3, 2, padding=((0, 2),), groups=2), nn.Conv3d(1, 2, (1, 2, 3), padding="full", bias=False, flip=True),
+    nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, 2, False, (1, 2)),
+    nn.ConvTranspose1d(4, 6, 3, padding=(1, 0)), nn.ConvTranspose3d(2, 2, 2), nn.SparseConv2d(6, 16, 5, LENET5, padding="same"),
+    nn.DepthwiseConv2d(4, 3, 2, "same", depth_multiplier=2), nn.SeparableConv2d(4, 6, (3, 1), pointwise_first=True),
+    nn.SpatiallySeparableConv2d(4, 6, 3, (2, 1), 1, mid_channels=2, bias=False),
+]
+
+
+@pytest.mark.parametrize("net", STORED, ids=str)
+def test_layers_are_rebuilt_from_plain_data(net):
+    description = json.loads(json.dumps(describe(nn.Sequential(net))))
+    assert description["layer"] == "Sequential"
+    other = rebuild(description)[0]
+    assert repr(other) == repr(net)
+    check = {name: a.shape for name, a in other.state_dict().items()}
+    assert check == {name: a.shape for name, a in net.state_dict().items()}

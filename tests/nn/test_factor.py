@@ -57,7 +57,8 @@ def test_a_layer_separates_exactly(settings):
 
 
 def test_a_network_is_rewritten_where_it_pays():
-    net = nn.Sequential(nn.Conv2d(1, 1, 5), nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, (1, 3))), nn.Conv2d(2, 2, 3, groups=2))  # noqa: E501
+    inner = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, (1, 3)))
+    net = nn.Sequential(nn.Conv2d(1, 1, 5), inner, nn.Conv2d(2, 2, 3, groups=2))
     net[0].weight.data = np.outer(np.arange(5), np.ones(5)).reshape(1, 1, 5, 5)
     net[1][0].weight.data = np.array([[0.0, -1, 0], [-1, 5, -1], [0, -1, 0]]).reshape(1, 1, 3, 3)  # rank 2: 12 products for 9
     assert separate_(net) == ["0"]

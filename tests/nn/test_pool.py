@@ -46,6 +46,16 @@ def test_paddings_by_name_and_side(layer, size):
     assert layer(np.zeros(shape, np.float32)).shape == (2, *size)
 
 
+@pytest.mark.parametrize("layer", [
+    nn.MaxPool1d(2, padding=(1,)), nn.AvgPool1d(3, 2, 1), nn.AvgPool3d(2, padding="same"), nn.MaxUnpool2d(2), nn.LPPool2d(2, 3),
+    nn.SpatialPyramidPool2d((1, 3), "avg"), nn.GlobalMaxPool1d(False), nn.RoIAlign((7, 7), 0.5, 2, True), nn.RoIPool(3, 0.5),
+    nn.AdaptiveAvgPool3d((1, None, 2)), nn.StochasticPool2d(2), nn.SumPool2d(2), nn.NetVLAD(3, 4),
+], ids=lambda layer: type(layer).__name__)  # fmt: skip
+def test_a_file_gives_the_layer_back(layer, tmp_path):
+    st.save(nn.Sequential(layer), tmp_path / "net.safetensors")
+    assert repr(st.load(tmp_path / "net.safetensors")[0]) == repr(layer)
+
+
 class Unpool(nn.Module):
     def __init__(self, output_size):
         super().__init__()

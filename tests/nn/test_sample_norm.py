@@ -17,10 +17,13 @@ LAYERS = [
     (lambda n: n.InstanceNorm1d(3, affine=True), (2, 3, 4)), (lambda n: n.InstanceNorm2d(3), (3, 4, 2)),
     (lambda n: n.InstanceNorm2d(3, affine=True, bias=False), (2, 3, 4, 2)), (lambda n: n.InstanceNorm3d(3), (2, 3, 4, 2, 2)),
     (lambda n: n.ReflectionPad1d((2, 1)), (2, 3, 4)), (lambda n: n.ReplicationPad2d(2), (2, 3, 4, 5)),
-    (lambda n: n.CircularPad3d(1), (2, 3, 4, 5, 3)), (lambda n: n.ZeroPad1d(2), (3, 4)), (lambda n: n.ConstantPad2d((1, 2, 0, 1), 3.5), (2, 3, 4, 5)),  # noqa: E501
-    (lambda n: n.Upsample(scale_factor=2), (2, 3, 4)), (lambda n: n.Upsample((3, 9), mode="bilinear", align_corners=True), (2, 3, 4, 5)),  # noqa: E501
+    (lambda n: n.CircularPad3d(1), (2, 3, 4, 5, 3)), (lambda n: n.ZeroPad1d(2), (3, 4)),
+    (lambda n: n.ConstantPad2d((1, 2, 0, 1), 3.5), (2, 3, 4, 5)),
+    (lambda n: n.Upsample(scale_factor=2), (2, 3, 4)),
+    (lambda n: n.Upsample((3, 9), mode="bilinear", align_corners=True), (2, 3, 4, 5)),
     (lambda n: n.UpsamplingNearest2d(scale_factor=(2, 3)), (2, 3, 4, 5)), (lambda n: n.UpsamplingBilinear2d(7), (2, 3, 4, 5)),
-    (lambda n: n.PixelShuffle(2), (2, 8, 3, 2)), (lambda n: n.PixelUnshuffle(2), (2, 3, 4, 2)), (lambda n: n.ChannelShuffle(2), (2, 6, 3, 2)),  # noqa: E501
+    (lambda n: n.PixelShuffle(2), (2, 8, 3, 2)), (lambda n: n.PixelUnshuffle(2), (2, 3, 4, 2)),
+    (lambda n: n.ChannelShuffle(2), (2, 6, 3, 2)),
 ]  # fmt: skip
 
 
@@ -29,7 +32,8 @@ def test_layer(make, shape):
     check_module(make, draw(*shape))
 
 
-@pytest.mark.parametrize("name, shape", [("InstanceNorm1d", (4, 3, 5)), ("InstanceNorm2d", (2, 3, 4, 5)), ("InstanceNorm2d", (3, 4, 5))])  # noqa: E501
+@pytest.mark.parametrize("name, shape", [("InstanceNorm1d", (4, 3, 5)), ("InstanceNorm2d", (2, 3, 4, 5)), ("InstanceNorm2d",
+    (3, 4, 5))])
 @pytest.mark.parametrize("momentum", [0.1, 0.7])
 def test_running_statistics_of_instances(name, shape, momentum):
     ours, theirs = both(lambda n: getattr(n, name)(3, momentum=momentum, track_running_stats=True))

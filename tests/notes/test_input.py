@@ -90,8 +90,10 @@ def test_S006_sentences_of_any_length():
 
 def test_S010_a_batch_is_its_samples():
     """Forward to 1e-6, and the gradients of parameters are the sums of the samples'."""
-    net = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.GroupNorm(2, 6), nn.Upsample(scale_factor=2),  # noqa: E501
-                        nn.ReflectionPad2d(1), nn.LocalResponseNorm(3), nn.Flatten(), nn.Linear(6 * 10 * 10, 4), nn.LayerNorm(4))
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.GroupNorm(2, 6), nn.Upsample(scale_factor=2),
+        nn.ReflectionPad2d(1), nn.LocalResponseNorm(3), nn.Flatten(), nn.Linear(6 * 10 * 10, 4), nn.LayerNorm(4),
+    )  # fmt: skip
     x, dy = np.float32(draw(5, 3, 8, 8)), np.float32(draw(5, 4))
     y, pullback = st.vjp(net, x)
     dx, gradients = pullback(dy)

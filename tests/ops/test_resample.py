@@ -49,7 +49,8 @@ def test_padding(mode, shape, pads):
     np.testing.assert_array_equal(run(Call(lambda v: F.pad(v, pads, mode)), x), TF.pad(torch.tensor(x), pads, mode))
 
 
-@pytest.mark.parametrize("shape, pads", [((3, 7), (2, 3)), ((2, 5, 6), (2, 1, 0, 3)), ((2, 3, 4, 5), (1, 2, 2, 0, 1, 1))], ids=str)  # noqa: E501
+@pytest.mark.parametrize("shape, pads", [((3, 7), (2, 3)), ((2, 5, 6), (2, 1, 0, 3)), ((2, 3, 4, 5), (1, 2, 2, 0, 1, 1))],
+                         ids=str)  # fmt: skip
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 def test_padding_of_one_image(mode, shape, pads):
     x = draw(*shape)
@@ -65,7 +66,8 @@ def test_constants(pads):
 
 
 SIZES = [
-    ("nearest", (2, 3, 5), {"size": 8}), ("nearest", (1, 2, 5, 4), {"scale_factor": 2}), ("nearest", (1, 2, 5, 4), {"size": (3, 9)}),  # noqa: E501
+    ("nearest", (2, 3, 5), {"size": 8}), ("nearest", (1, 2, 5, 4), {"scale_factor": 2}), ("nearest",
+    (1, 2, 5, 4), {"size": (3, 9)}),
     ("nearest", (1, 1, 7, 5), {"scale_factor": (1.7, 0.6)}), ("nearest", (1, 2, 3, 4, 2), {"size": (2, 7, 5)}),
     ("nearest", (1, 1, 3, 41), {"size": (10, 29)}),
     ("nearest-exact", (2, 3, 5), {"size": 8}), ("nearest-exact", (1, 2, 5, 4), {"size": (3, 9)}),

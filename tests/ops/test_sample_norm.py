@@ -16,7 +16,8 @@ from striate.ops import Spec
 EPS = 1e-5
 
 
-@pytest.mark.parametrize("places, shape", [((6,), (4, 6)), ((3, 4), (2, 3, 4)), ((5, 3, 2), (2, 5, 3, 2)), ((4,), (2, 3, 2, 4))], ids=str)  # noqa: E501
+@pytest.mark.parametrize("places, shape", [((6,), (4, 6)), ((3, 4), (2, 3, 4)), ((5, 3, 2), (2, 5, 3, 2)), ((4,), (2, 3, 2, 4))],
+                         ids=str)  # fmt: skip
 def test_layer_norm(places, shape):
     x, weight, bias = 2 + draw(*shape), draw(*places), draw(*places, seed=1)
     check_op(ops.LayerNorm(1e-2), x, weight, bias)
@@ -65,9 +66,11 @@ ERRORS = [
     (ops.GroupNorm(1, EPS), (Spec((2, 3, 4)), Spec((4,)), Spec((4,))),
      "x (2, 3, 4) has 3 channels but weight has shape (4,); use num_features=3"),
     (ops.LocalResponseNorm(5), (Spec((2, 3)),), "x (2, 3) has 2 axes; give it the shape (N, C, ...) with pixels behind C"),
-    (ops.Embedding(), (Spec((2,), "int64"), Spec((4,))), "weight has 1 axes, shape (4,), but needs 2: (V, D); reshape weight to (V, D)"),  # noqa: E501
+    (ops.Embedding(), (Spec((2,), "int64"), Spec((4,))),
+    "weight has 1 axes, shape (4,), but needs 2: (V, D); reshape weight to (V, D)"),
     (ops.Embedding(4), (Spec((2,), "int64"), Spec((4, 3))), "padding_idx 4 is none of the 4 rows of weight; use 0 to 3"),
-    (ops.EmbeddingGradient(4), (Spec((2, 3)), Spec((3,), "int64")), "dy (2, 3) does not fit index (3,); give one row for each index"),  # noqa: E501
+    (ops.EmbeddingGradient(4), (Spec((2, 3)), Spec((3,), "int64")),
+    "dy (2, 3) does not fit index (3,); give one row for each index"),
 ]  # fmt: skip
 
 
@@ -84,7 +87,8 @@ def test_embedding_of_numbers_that_are_no_index():
     assert error.value.args == ("index has dtype float32 but holds numbers of rows; convert it with astype('int64')",)
     with pytest.raises(DataError) as data:
         ops.Embedding().reference(np.array([0, 4]), draw(4, 3))
-    assert data.value.args == ("index 4 is none of the 4 rows 0 to 3 of the embedding; use a larger num_embeddings or check the data",)  # noqa: E501
+    assert data.value.args == ("index 4 is none of the 4 rows 0 to 3 of the embedding; use a larger num_embeddings or check the "
+                               "data",)  # fmt: skip
 
 
 @pytest.mark.parametrize("op, arrays", [(ops.LayerNorm(EPS), (draw(4, 3), draw(3), draw(3))),

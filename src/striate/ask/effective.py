@@ -100,7 +100,9 @@ def effective_receptive_field(
     at = middle if position is None else tuple(int(p) for p in position)
     box = found.box(at)
     gradient = np.abs(_gradient(graph, found, at, x))
-    picture = gradient.mean(0).sum(tuple(range(gradient.ndim - 1 - len(found.laws))))
+    sums = gradient.mean(0).sum(tuple(range(gradient.ndim - 1 - len(found.laws))))
+    picture = np.zeros_like(sums)
+    picture[box.slices] = sums[box.slices]  # outside there is nothing but the rounding of fast convolutions
     return EffectiveField(picture / max(picture.max(), np.finfo(np.float32).tiny), found, box, at)
 
 

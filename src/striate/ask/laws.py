@@ -65,12 +65,11 @@ class Law:
         >>> up.through(Sight(low=-1, high=1), 2)                                  # then a window of 3
         Law(axis=2, shift=1, first=(-1, 0), last=(0, 1), aligned=True)
         """
-        if sight.den == 1 and self.period == 1:
-            return Law(axis, sight.num * self.shift, (self.ends(sight.low)[0],), (self.ends(sight.high)[1],), self.aligned)
         period = sight.den * self.period // math.gcd(sight.num, sight.den * self.period)
+        low, high = (sight.first, sight.last) if self.shift >= 0 else (sight.last, sight.first)  # behind a mirror
         return Law(axis, period * sight.num * self.shift // (sight.den * self.period),
-                   tuple(self.ends(sight.first(p))[0] for p in range(period)),
-                   tuple(self.ends(sight.last(p))[1] for p in range(period)), self.aligned)
+                   tuple(self.ends(low(p))[0] for p in range(period)), tuple(self.ends(high(p))[1] for p in range(period)),
+                   self.aligned)
 
     def join(self, other: Law) -> Law | None:
         """The law of two branches together; None where they do not move in step."""

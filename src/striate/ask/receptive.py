@@ -168,12 +168,12 @@ class ReceptiveField(Field, Answer):
 
     def table(self) -> Table:
         """One row for each operator."""
-        columns = [Column("layer"), Column("op"), *(Column(n, True, i) for i, n in
-                                                    enumerate(("field", "stride", "start", "padding"))), Column("")]
+        numbers = [Column(name, True, i) for i, name in enumerate(("field", "stride", "start", "padding"))]
         rows = [(f.layer, f.op, *map(times, (f.size, f.stride, f.start, f.padding)),
                  "whole" if f.whole else "" if f.aligned else "misaligned") for f in self.layers]
+        columns = [Column("layer"), Column("op"), *numbers, *([Column("")] if any(row[-1] for row in rows) else [])]
         pixels = times([self.source.shape[axis] for axis in laws.spatial(self.source)])
-        return Table(f"{self.network}: receptive fields on {pixels} pixels", [], columns, rows)
+        return Table(f"{self.network}: receptive fields on {pixels} pixels", [], columns, [row[:len(columns)] for row in rows])
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "network": self.network, "layers": [f.to_dict() for f in self.layers]}

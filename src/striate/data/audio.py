@@ -26,8 +26,8 @@ def log_spectrogram(waveform: np.ndarray, n_fft: int = 512, hop: int | None = No
     if n_fft < 2 or step < 1:
         raise ArgumentError(f"log_spectrogram needs frames of at least 2 samples and steps of at least 1, got {n_fft} and {step}")
     if x.ndim < 1 or x.shape[-1] < n_fft:
-        raise ArgumentError(f"a waveform of shape {x.shape} is shorter than one frame of {n_fft} samples; pad it or use a smaller "  # noqa: E501
-                            "n_fft")  # fmt: skip
+        problem = f"a waveform of shape {x.shape} is shorter than one frame of {n_fft} samples"
+        raise ArgumentError(f"{problem}; pad it or use a smaller n_fft")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
     frames = np.lib.stride_tricks.sliding_window_view(x, n_fft, -1)[..., ::step, :]
     power = np.abs(np.fft.rfft(frames * window)) ** 2

@@ -139,6 +139,7 @@ from striate.nn.softmax import (
     Softmax2d,
     Softmin,
 )
+from striate.nn.unfold import Fold, Unfold
 from striate.nn.upsample import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from striate.nn.vlad import NetVLAD
 
@@ -189,6 +190,7 @@ __all__ = [
     "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
+    "Fold",
     "GaussianNLLLoss",
     "GlobalAvgPool1d",
     "GlobalAvgPool2d",
@@ -277,6 +279,7 @@ __all__ = [
     "Threshold",
     "TripletMarginLoss",
     "Unflatten",
+    "Unfold",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",

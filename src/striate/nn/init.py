@@ -69,8 +69,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return GAINS[nonlinearity]
 
 
-def uniform_(tensor: Variable, a: float = 0.0, b: float = 1.0) -> Variable:
-    """Uniform from a to b."""
+def uniform_(tensor: Variable, a: float | np.ndarray = 0.0, b: float | np.ndarray = 1.0) -> Variable:
+    """Uniform from a to b (numbers, or arrays that broadcast to the tensor's shape)."""
     return _fill(tensor, lambda: random.generator().uniform(a, b, tensor.shape))
 
 

@@ -72,9 +72,10 @@ class SeparableConv2d(Module):
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
         self.pointwise_first = pointwise_first
         inside = out_channels // depth_multiplier if pointwise_first else in_channels
-        self.depthwise = DepthwiseConv2d(inside, kernel_size, stride, padding, dilation, depth_multiplier, bias and pointwise_first)  # noqa: E501
-        self.pointwise = Conv2d(in_channels, inside, 1, bias=False) if pointwise_first else \
-            Conv2d(self.depthwise.out_channels, out_channels, 1, bias=bias)
+        window = kernel_size, stride, padding, dilation
+        self.depthwise = DepthwiseConv2d(inside, *window, depth_multiplier, bias=bias and pointwise_first)
+        channels = (in_channels, inside) if pointwise_first else (self.depthwise.out_channels, out_channels)
+        self.pointwise = Conv2d(*channels, 1, bias=bias and not pointwise_first)
 
     def forward(self, input: Value) -> Value:
         if self.pointwise_first:
@@ -149,13 +150,11 @@ class SparseConv2d(ConvLayer):
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
-        bounds = [1 / math.sqrt(len(row) * math.prod(self.kernel_size)) for row in self.connections]
-        init.uniform_(self.weight, -1, 1)
-        scale = np.repeat(np.array(bounds, np.float32), [len(row) for row in self.connections])
-        self.weight.data = self.weight.data * scale[:, None, None]
+        bounds = np.array([1 / math.sqrt(len(row) * math.prod(self.kernel_size)) for row in self.connections])
+        each = np.repeat(bounds, [len(row) for row in self.connections])[:, None, None]
+        init.uniform_(self.weight, -each, each)
         if self.bias is not None:
-            init.uniform_(self.bias, -1, 1)
-            self.bias.data = self.bias.data * np.array(bounds, np.float32)
+            init.uniform_(self.bias, -bounds, bounds)
 
     def whole_weight(self) -> Value:
         """(K, C, R, S), zero where nothing is connected; inside `forward`."""

@@ -41,7 +41,7 @@ class NetVLAD(Module):
         check_sizes(num_clusters=num_clusters, dim=dim)
         self.num_clusters, self.dim, self.alpha, self.normalize_input = num_clusters, dim, alpha, normalize_input
         self.conv = Conv2d(dim, num_clusters, 1)
-        self.centroids = Parameter(np.empty((num_clusters, dim), np.float32))
+        self.centroids = Parameter(np.zeros((num_clusters, dim), np.float32))  # a net that is loaded draws nothing
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -170,8 +170,8 @@ class RoIAlign(Regions):
         """A (P, H) and B (Q, W) of a box."""
         found = []
         for first, last, n, out in zip((box[2], box[1]), (box[4], box[3]), size, self.output_size, strict=True):
-            half = 0.5 if self.aligned else 0.0
-            top, bottom = (np.clip(c * box.dtype.type(self.scale), -self.far, self.far) - box.dtype.type(half) for c in (first, last))  # noqa: E501
+            scale, half = box.dtype.type(self.scale), box.dtype.type(0.5 if self.aligned else 0)
+            top, bottom = (np.clip(c * scale, -self.far, self.far) - half for c in (first, last))
             length = bottom - top if self.aligned else max(bottom - top, box.dtype.type(1))
             points = self.sampling or max(math.ceil(length / box.dtype.type(out)), 0)
             places = top + (np.arange(out)[:, None] + (np.arange(points) + 0.5) / max(points, 1)) * length / out

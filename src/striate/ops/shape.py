@@ -23,7 +23,7 @@ import numpy as np
 from striate.errors import DtypeError, ShapeError
 from striate.ops.base import Array, Cost, Op, Spec, axis, traffic
 from striate.ops.elementwise import unbroadcast
-from striate.ops.sight import SAME, View, regrouped, shifted
+from striate.ops.sight import SAME, View, mirrored, regrouped, shifted
 
 
 class Movement(Op):
@@ -250,6 +250,9 @@ class Flip(Movement):
         for i in self.axes:
             axis(i, len(x.shape))
         return x
+
+    def sees(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Sequence[View]:
+        return [tuple((i, mirrored(n) if i in self.axes else SAME) for i, n in enumerate(inputs[0].shape))]
 
     def reference(self, x: Array) -> Array:
         return np.flip(x, self.axes)

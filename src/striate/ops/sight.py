@@ -4,13 +4,14 @@ Output p of an axis sees the input positions
 
     ceil((p * num + low) / den)  ..  floor((p * num + high) / den)
 
-with whole numbers num > 0, den > 0, low <= high. num / den is the stride. Outside of 0 .. n - 1 lies padding.
+with whole numbers num, den > 0, low <= high. num / den is the stride. Outside of 0 .. n - 1 lies padding.
 
     position p itself                  num 1        den 1      low = high = 0
     window                             num stride   den 1      low = -pad, high = D - 1 - pad
     transposed window                  num 1        den stride low = pad - D + 1, high = pad
     adaptive pooling, n to P           num n        den P      low = 1 - P, high = n - 1
     nearest neighbour, n to P          num n        den P      low = 1 - P, high = 0
+    mirror                             num -1       den 1      low = high = n - 1
 
 A `View` says this of one input: for each of the input's axes (output axis, Sight), or None where an output sees the whole axis.
 
@@ -121,6 +122,11 @@ def writers(window: Window) -> Sight:
 def shifted(offset: int, step: int = 1) -> Sight:
     """Output p sees position p * step + offset: a slice, or with a negative offset a padding."""
     return Sight(step, 1, offset, offset)
+
+
+def mirrored(n: int) -> Sight:
+    """Output p sees position n - 1 - p."""
+    return Sight(-1, 1, n - 1, n - 1)
 
 
 def adaptive(n: int, out: int) -> Sight | None:

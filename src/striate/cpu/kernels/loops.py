@@ -40,6 +40,18 @@ def row_blocks(k: Builder, first: IntLike, last: IntLike, size: int) -> Iterator
         yield row, 1
 
 
+def groups(k: Builder, C: int, vectors: int) -> Iterator[tuple[IntLike, list[tuple[int, int, int | None]]]]:
+    """(first channel, [(offset, lanes, count)]) of a few vectors at a time, the whole groups in a loop that runs.
+
+    Several vectors of a pixel are one walk over the pixels with as many sums under way.
+    """
+    wide = vectors * k.lanes
+    for first in k.range(0, C - C % wide, wide):
+        yield first, [(v * k.lanes, k.lanes, None) for v in range(vectors)]
+    if C % wide:
+        yield C - C % wide, [(c, lanes, count if count < lanes else None) for c, lanes, count in k.blocks(C % wide)]
+
+
 def part_of(part: IntLike, parts: int, rows: IntLike) -> tuple[IntLike, IntLike]:
     """First and last row of a part of the batch: a cut that does not depend on the threads."""
     return (part * rows) // parts, ((part + 1) * rows) // parts

@@ -20,81 +20,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby, product
+from itertools import product
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import groups
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.reduce import largest, reduce_middle
+from striate.cpu.kernels.reduce import VECTORS, largest, reduce_middle
+from striate.cpu.kernels.sliding import block_of, disjoint, each, met_rows, repeated, runs, tap_count, taps_inside, whole
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
 from striate.window import Window
-
-UNROLLED = 4
-"""Taps of one axis that are written out; more run in a loop."""
 
 Vector = tuple[IntLike, int, IntLike | None]
 """First channel, lanes, count."""
 
 Window3d = tuple[Window, Window, Window]
-
-
-def runs(n: int, alike: Callable[[int], Any]) -> list[tuple[int, int, Any]]:
-    """(first, length, what they share) of neighbours in 0 .. n - 1 that are alike.
-
-    >>> runs(5, lambda i: 0 < i < 4)
-    [(0, 1, False), (1, 3, True), (4, 1, False)]
-    """
-    found, first = [], 0
-    for value, same in groupby(alike(i) for i in range(n)):
-        length = len(list(same))
-        found.append((first, length, value))
-        first += length
-    return found
-
-
-def each(k: Builder, first: IntLike, last: IntLike) -> Iterator[Any]:
-    """first .. last - 1, written out if they are few."""
-    if isinstance(first, int) and isinstance(last, int) and last - first <= UNROLLED:
-        return iter(range(first, last))
-    return k.range(first, last)
-
-
-def repeated(k: Builder, size: int, low: IntLike, high: IntLike) -> Iterator[IntLike]:
-    """The taps low .. high - 1; where the bounds are known only when the kernel runs, every tap, those outside moved inside.
-
-    So few taps are written out with neither loop nor branch; a maximum may see a pixel twice.
-    """
-    if isinstance(low, int) and isinstance(high, int):
-        yield from each(k, low, high)
-    else:
-        for r in each(k, 0, size):
-            yield k.min(k.max(r, low), high - 1)
-
-
-def whole(window: Window, n: int) -> bool:
-    """One window that sees every pixel and nothing else."""
-    return window.size == n and window.dilation == 1 and window.pads == (0, 0)
-
-
-def disjoint(window: Window) -> bool:
-    """Every pixel is read by one window at most, and those lie side by side from the first pixel on."""
-    return window.size == window.stride and window.dilation == 1 and window.pads[0] == 0
-
-
-def taps_inside(k: Builder, window: Window, p: IntLike, n: int) -> tuple[IntLike, IntLike]:
-    """First and last + 1 tap of output p that reads real pixels: numbers where they are the same for all outputs."""
-    known = {window.bounds(i, n) for i in range(window.out(n))}
-    return known.pop() if len(known) == 1 else window.bounds(p, n, k.min, k.max)
-
-
-def tap_count(k: Builder, window: Window, p: IntLike, n: int, include_pad: bool) -> int | Num:
-    """What the average of row p divides by: an int where all rows have the same."""
-    known = {window.count(i, n, include_pad) for i in range(window.out(n))}
-    if len(known) == 1:
-        return known.pop()
-    own, pixels = window.counted(n, include_pad)
-    low, high = own.bounds(p, pixels, k.min, k.max)
-    return k.from_int(high - low, "f32")
 
 
 def cube(size: tuple[int, ...]) -> tuple[int, int, int]:
@@ -170,8 +110,8 @@ class MaxPool(Pool):
         x, (depth, height, width) = self.image(k, "x"), self.windows
         finish, columns = self.chain.bind(k, (k.int("N"), *self.out, self.C)), cube(self.size)[2]
         taps = self.pooled(k, "tap", self.tap) if self.tap else None
-        if taps is None and self.alone:
-            self.reduce_all(k, "max", x, finish)
+        if self.alone:
+            self.reduce_all(k, "max", x, finish) if taps is None else self.largest_of_all(k, x, taps, finish)
             return
         for at, (c, lanes, count), (planes, rows), inside in self.outputs(k, lambda q: width.taps_inside(q, columns)):
             n, o, p, q = at
@@ -188,6 +128,19 @@ class MaxPool(Pool):
             if taps is not None:
                 taps.store(where.value, *at, c, count=count)
             finish(best.value, *at, c, count=count)
+
+    def largest_of_all(self, k: Builder, x: Tensor, taps: Tensor, finish: Callable[..., None]) -> None:
+        """One window over the whole image, and where its maximum is: a few vectors of each pixel at once."""
+        rows, at = x.view((k.int("N"), math.prod(self.size), self.C)), (0, 0, 0)
+        for n in k.share(k.int("N")):
+            for first, vectors in groups(k, self.C, VECTORS):
+                cells = [(k.cell(-math.inf, lanes), k.cell(k.constant(0, lanes, "i32"))) for _, lanes, _ in vectors]
+                for i in k.range(math.prod(self.size)):
+                    for (best, where), (c, lanes, count) in zip(cells, vectors, strict=True):
+                        choose(k, best, where, rows.vec(n, i, first + c, lanes=lanes, count=count), i)
+                for (best, where), (c, _, count) in zip(cells, vectors, strict=True):
+                    taps.store(where.value, n, *at, first + c, count=count)
+                    finish(best.value, n, *at, first + c, count=count)
 
 
 def choose(k: Builder, best: Cell, where: Cell, value: Num, place: IntLike) -> None:
@@ -362,29 +315,3 @@ def gather(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable
                                     cells[i].add(share(s))
                     for i, cell in enumerate(cells):
                         finish(cell.value, n, d, h, j * width.stride + i, c, count=count)
-
-
-def block_of(window: Window, n: int, j: int, across: Callable[[int], int]) -> tuple[int, tuple]:
-    """What a block of `stride` pixels from j * stride on needs.
-
-    (pixels, windows): (window from j on, its divisor, ((pixel of the block, tap), ...)) for all windows that read them.
-
-    >>> block_of(Window(3, stride=2, pads=(1, 1)), 28, 5, lambda q: 1)
-    (2, ((0, 1, ((0, 1), (1, 2))), (1, 1, ((1, 0),))))
-    """
-    first = j * window.stride
-    pixels = range(min(window.stride, n - first))
-    met = [(q - j, t, s) for t in pixels for q, s in window.readers(first + t, n)]
-    offsets = sorted({offset for offset, _, _ in met})
-    return len(pixels), tuple((o, across(o + j), tuple((t, s) for q, t, s in met if q == o)) for o in offsets)
-
-
-def met_rows(k: Builder, window: Window, pixel: IntLike, low: IntLike, high: IntLike) -> Iterator[tuple[IntLike, IntLike]]:
-    """(output, tap) for the windows that read the pixel: those of low .. high - 1 that do not step over it."""
-    for p in k.range(low, high):
-        distance = pixel - window.read(p, 0)
-        if window.dilation == 1:
-            yield p, distance
-        else:
-            for _ in k.when(k.int_compare("eq", distance % window.dilation, 0)):
-                yield p, distance // window.dilation

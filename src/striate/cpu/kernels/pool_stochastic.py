@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from striate.cpu.kernels.pointwise import Chain, threefry
-from striate.cpu.kernels.pool import Pool, each
+from striate.cpu.kernels.pool import Pool
+from striate.cpu.kernels.sliding import each
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
 

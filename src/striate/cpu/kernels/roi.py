@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from striate import ops
 from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import groups
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.pool import choose
 from striate.kernel.language import Builder, IntLike, Num, Tensor
@@ -218,7 +219,7 @@ class RoIAlign(Aligned):
             columns = self.points(k, self.corners(k, boxes, b, 0), self.Q)
             share = k.from_int(valid, "f32") / (rows.divisor * columns.divisor)
             for q in k.range(self.Q):
-                for first, vectors in groups(k, self.C):
+                for first, vectors in groups(k, self.C, VECTORS):
                     cells = [k.cell(0.0, lanes) for _, lanes, _ in vectors]
                     for i in k.range(rows.count):
                         *lines, up, down = rows.read(k, p, i, self.H)
@@ -231,15 +232,6 @@ class RoIAlign(Aligned):
                                         cell.fma(value, k.splat(part * other, lanes))
                     for cell, (c, lanes, count) in zip(cells, vectors, strict=True):
                         finish(cell.value * k.splat(share, lanes), b, p, q, first + c, count=count)
-
-
-def groups(k: Builder, C: int) -> Iterator[tuple[IntLike, list[tuple[int, int, int | None]]]]:
-    """(first channel, vectors from there on) of a few vectors at a time, the whole groups in a loop that runs."""
-    wide = VECTORS * k.lanes
-    for first in k.range(0, C - C % wide, wide):
-        yield first, [(v * k.lanes, k.lanes, None) for v in range(VECTORS)]
-    if C % wide:
-        yield C - C % wide, [(c, lanes, count if count < lanes else None) for c, lanes, count in k.blocks(C % wide)]
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,13 @@ class Rows:
             cell.set(self.k.maximum(v, cell.value) if name == "max" else cell.value + v)
         return self.k.reduce(name, cell.value)
 
+    def peak(self, x: Tensor, row: IntLike) -> Num:
+        """The row's largest number, as a scalar."""
+        return self.total("max", -math.inf, lambda first, count: self.read(x, row, first, count, -math.inf))
+
     def shifted_sum(self, x: Tensor, row: IntLike) -> tuple[Num, Num]:
         """m and s of the head of this file, as scalars; NaN in the row makes s NaN."""
-        peak = self.total("max", -math.inf, lambda first, count: self.read(x, row, first, count, -math.inf))
+        peak = self.peak(x, row)
         m = self.k.splat(peak, self.lanes)
         s = self.total("add", 0.0, lambda first, count: functions.exp(self.k, self.read(x, row, first, count, -math.inf) - m))
         return peak, s
@@ -78,10 +82,14 @@ class Softmax(Kernel):
         count_rows, rows = k.int("rows"), Rows(k, self.C)
         x, y = k.tensor("x", (count_rows, self.C)), k.tensor("y", (count_rows, self.C))
         for row in k.share(count_rows):
-            peak, total = rows.shifted_sum(x, row)
-            m, inverse = k.splat(peak, rows.lanes), k.splat(1.0 / total, rows.lanes)
+            m, total = k.splat(rows.peak(x, row), rows.lanes), k.cell(0.0, rows.lanes)
+            for first, count in rows:  # the exponentials wait in y
+                e = functions.exp(k, rows.read(x, row, first, count, -math.inf) - m)
+                total.add(e)
+                y.store(e, row, first, count=count)
+            inverse = k.splat(1.0 / k.reduce("add", total.value), rows.lanes)
             for first, count in rows:
-                y.store(functions.exp(k, rows.read(x, row, first, count, -math.inf) - m) * inverse, row, first, count=count)
+                y.store(rows.read(y, row, first, count) * inverse, row, first, count=count)
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,7 @@ from striate.nn.functional.resize import channel_shuffle, check_mode, interpolat
 from striate.nn.functional.roi import region_size, roi_align, roi_pool
 from striate.nn.functional.shape import cat, concat, concatenate, flatten, stack
 from striate.nn.functional.sparse import embedding, row_of
+from striate.nn.functional.unfold import fold, unfold
 
 __all__ = [
     "Tensor",
@@ -185,6 +186,7 @@ __all__ = [
     "embedding",
     "feature_alpha_dropout",
     "flatten",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "global_avg_pool",
@@ -263,6 +265,7 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "unfold",
     "update",
     "where",
 ]

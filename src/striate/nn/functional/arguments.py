@@ -8,7 +8,6 @@ from typing import Any
 from striate.errors import ArgumentError
 from striate.graph import Value
 from striate.nn.module import TRACED, Variable
-from striate.window import Window2d, windows
 
 Tensor = Value | Variable
 """What a function takes: a symbolic value, or a parameter or buffer that stands for one."""
@@ -41,12 +40,6 @@ def images(input: Tensor, function: Callable[[Value], Any], rank: int = 2) -> An
         return function(x)
     y = function(x.unsqueeze(0))
     return tuple(v.squeeze(0) for v in y) if isinstance(y, tuple) else y.squeeze(0)
-
-
-def window(kernel_size: Any, stride: Any, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Window2d:
-    """The windows of height and width."""
-    height, width = windows(kernel_size, stride, padding, dilation, ceil_mode)
-    return height, width
 
 
 def given(item: Any) -> tuple[Any, ...]:
