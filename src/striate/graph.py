@@ -27,6 +27,22 @@ PACKAGE = str(Path(__file__).parent) + os.sep
 DTYPES = {"float32", "float64", "int64", "int32", "uint8", "bool"}
 
 
+class Counter:
+    """Counts events of one kind in all networks."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self) -> int:
+        """One more; its number."""
+        self.count += 1
+        return self.count
+
+
+writes = Counter()
+"""Writes to the arrays that graphs read: a program with copies of its own looks at them again when this has changed."""
+
+
 class Node:
     """One operator at work: inputs, outputs, and its place in the network and in the user's code."""
 

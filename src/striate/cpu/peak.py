@@ -67,6 +67,6 @@ def _best(count: int, kernel: Kernel, *arguments: np.ndarray | int, repeats: int
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        threads.team(count).execute(code, tables)
+        threads.team(count).execute(code.ctypes.data, tables.ctypes.data, 1)
         times.append(time.perf_counter() - start)
     return min(times)

@@ -126,7 +126,7 @@ def _stamped(program: Program, space: Any) -> np.ndarray:
     kernels = np.concatenate([_nothing(), kernels])
     tables = np.concatenate([tables[:1], tables])
     stamps = np.zeros((program.threads, len(kernels)), np.int64)
-    threads.team(program.threads).execute(kernels, tables, stamps)
+    threads.team(program.threads).execute(kernels.ctypes.data, tables.ctypes.data, len(kernels), stamps.ctypes.data)
     return stamps
 
 

@@ -23,7 +23,7 @@ from striate.cpu.footprint import buffers_of, lay_out
 from striate.cpu.layout import Form
 from striate.cpu.lower import Call, Lowering, lower
 from striate.cpu.plan import ALIGNMENT, Buffer
-from striate.graph import Graph, Value
+from striate.graph import Graph, Value, writes
 from striate.kernel.machine import Machine, host
 
 
@@ -47,11 +47,18 @@ class Store:
         self.seen = [-1] * len(self.homes)
         self.changes = [0] * len(self.homes)
         """How often users, runs and other programs changed each home: what a program prepared from it before is out of date."""
+        self.news = 0
+        """How often `changes` has changed."""
+        self.pushed = -1
+        """The count of all writes when the last push began: while it stands there is nothing to bring in."""
         self.dirty = False
         self.changed = [i for i, home in enumerate(self.homes) if home[4]]
 
     def push(self) -> None:
         """Bring in what users or other programs changed."""
+        if self.pushed == writes.count:
+            return
+        self.pushed = writes.count
         for i, (holder, form, region, offset, _) in enumerate(self.homes):
             if holder.refresh is not None and holder.refresh != self.pull:
                 holder.refresh()
@@ -60,6 +67,7 @@ class Store:
                 view[:] = form.pack(np.asarray(holder._data, np.float32))
                 self.seen[i] = holder.version
                 self.changes[i] += 1
+                self.news += 1
 
     def mark(self) -> None:
         """A run has changed the store: the variables fetch their arrays when somebody asks."""
@@ -67,6 +75,8 @@ class Store:
             for i in self.changed:
                 self.changes[i] += 1
                 self.homes[i][0].refresh = self.pull
+            self.news += 1
+            self.pushed = writes.note() if self.pushed == writes.count else -1
             self.dirty = True
 
     def pull(self) -> None:
@@ -88,10 +98,28 @@ class Workspace:
 
     def __init__(self, program: Program):
         self.arena = memory(program.arena_bytes)
-        self.table = np.zeros(len(program.offsets), np.uint64)
-        self.tables = np.zeros(0, np.uint64)
         self.random = np.zeros(2, np.int64)
         self.inputs: list[np.ndarray] = []
+        self.bound = [-1] * len(program.graph.inputs)
+        """The address of each input that the table holds."""
+        known = {**program.memory, "arena": self.arena, "random": self.random}
+        bases = [known[region].ctypes.data if region in known else 0 for region in program.regions]
+        self.table = np.array(bases, np.uint64)[program.bases] + program.offsets
+        self.tables = program.starts * np.uint64(8) + np.uint64(self.table.ctypes.data)
+        self.first = self.tables.ctypes.data
+        self.results = [view_of(known[buffer.region], value, buffer) if buffer.region in known else None
+                        for value, buffer in zip(program.graph.outputs, program.results, strict=True)]
+        """The outputs where they lie; None where an output is an input."""
+
+    def bind(self, program: Program, inputs: Sequence[np.ndarray]) -> None:
+        """Let the table point to these inputs."""
+        self.inputs = [np.ascontiguousarray(x, v.dtype) for x, v in zip(inputs, program.graph.inputs, strict=True)]
+        for i, x in enumerate(self.inputs):
+            address = x.__array_interface__["data"][0]
+            if address != self.bound[i]:
+                slots, offsets = program.slots[i]
+                self.table[slots] = offsets + np.uint64(address)
+                self.bound[i] = address
 
 
 class Program:
@@ -120,8 +148,13 @@ class Program:
         self.watched = [i for i, (_, buffer) in enumerate(low.homes.values()) if buffer in read]
         """Homes that the prologue reads."""
         self.kernels = self._link(self.prologue + self.calls)
+        self.code = self.kernels.ctypes.data
+        self.memory = {"prepared": self.prepared, "constant": self.constants, **self.store.regions}
+        """Regions that all runs share."""
         self._addresses(self.prologue + self.calls)
         self.prepared_for: list[int] | None = None
+        self.news = -1
+        """The store's news when `prepared_for` was looked at last."""
         self.idle: list[Workspace] = []
         self.lock = threading.Lock()
 
@@ -146,8 +179,8 @@ class Program:
 
     def _addresses(self, calls: Sequence[Call]) -> None:
         """For each slot of each call: which base it is counted from, and the offset."""
-        self.regions = ["", "arena", "prepared", "constant", "random", *self.store.regions]
-        self.regions += [f"input{i}" for i in range(len(self.graph.inputs))]
+        inputs = [f"input{i}" for i in range(len(self.graph.inputs))]
+        self.regions = ["", "arena", "random", *self.memory, *inputs]
         numbers = {name: i for i, name in enumerate(self.regions)}
         bases, offsets, starts = [], [], []
         for call in calls:
@@ -158,6 +191,9 @@ class Program:
                 offsets.append(value.offset if isinstance(value, Buffer) else value)
         self.bases, self.offsets = np.array(bases, np.int64), np.array(offsets, np.uint64)
         self.starts = np.array(starts, np.uint64)
+        slots = [np.flatnonzero(self.bases == numbers[name]) for name in inputs]
+        self.slots = [(where, self.offsets[where]) for where in slots]
+        """For each input: the slots that point into it, and how far."""
 
     # running
     def workspace(self) -> Workspace:
@@ -171,40 +207,40 @@ class Program:
 
     def begin(self, space: Workspace, inputs: Sequence[np.ndarray], random: tuple[int, int]) -> None:
         """Bind a workspace to inputs, bring parameters up to date, and note which of them the run will change."""
-        space.inputs = [_as_input(x, v) for x, v in zip(inputs, self.graph.inputs, strict=True)]
+        space.bind(self, inputs)
         space.random[:] = random
-        known = {"arena": space.arena, "prepared": self.prepared, "constant": self.constants, "random": space.random}
-        arrays = [known.get(r, self.store.regions.get(r)) for r in self.regions[1: 5 + len(self.store.regions)]]
-        bases = [0, *(a.ctypes.data for a in arrays if a is not None), *(x.ctypes.data for x in space.inputs)]
-        space.table = np.array(bases, np.uint64)[self.bases] + self.offsets
-        space.tables = self.starts * np.uint64(8) + np.uint64(space.table.ctypes.data)
         with moving:
             self.store.push()
-            changes = [self.store.changes[i] for i in self.watched]
-            if self.prepared_for != changes:
-                count = len(self.prologue)
-                threads.team(self.threads).execute(self.kernels[:count], space.tables[:count])
-                self.prepared_for = changes
+            if self.news != self.store.news:
+                self._prepare(space)
             if self.graph.updates:
                 self.store.mark()
         for holder in self.counters:
             holder.put(holder._data + 1)
 
+    def _prepare(self, space: Workspace) -> None:
+        """Run the prologue again if a parameter that it reads has changed."""
+        changes = [self.store.changes[i] for i in self.watched]
+        if self.prepared_for != changes:
+            threads.team(self.threads).execute(self.code, space.first, len(self.prologue))
+            self.prepared_for = changes
+        self.news = self.store.news
+
     def execute(self, space: Workspace, first: int = 0, last: int | None = None) -> None:
         """Run calls first..last (all of them by default)."""
         start, stop = len(self.prologue) + first, len(self.prologue) + (len(self.calls) if last is None else last)
-        threads.team(self.threads).execute(self.kernels[start:stop], space.tables[start:stop])
+        threads.team(self.threads).execute(self.code + 8 * start, space.first + 8 * start, stop - start)
 
     def result(self, space: Workspace, index: int) -> np.ndarray:
         """A copy of an output."""
-        value, buffer = self.graph.outputs[index], self.results[index]
-        return self.fetch(space, value, buffer)
+        view = space.results[index]
+        return self.fetch(space, self.graph.outputs[index], self.results[index]) if view is None else view.copy()
 
     def fetch(self, space: Workspace, value: Value, buffer: Buffer) -> np.ndarray:
-        known = {"arena": space.arena, "prepared": self.prepared, "constant": self.constants, **self.store.regions}
-        known |= {f"input{i}": x.reshape(-1).view(np.uint8) for i, x in enumerate(space.inputs)}
-        block = known[buffer.region]
-        return block[buffer.offset: buffer.offset + value.spec.bytes].view(value.dtype).reshape(value.shape).copy()
+        """A copy of a value that a buffer of a run holds."""
+        inputs = {f"input{i}": x.reshape(-1).view(np.uint8) for i, x in enumerate(space.inputs)}
+        known = {**self.memory, "arena": space.arena, **inputs}
+        return view_of(known[buffer.region], value, buffer).copy()
 
     def run(self, inputs: Sequence[np.ndarray], random: tuple[int, int] = (0, 0)) -> list[np.ndarray]:
         """All outputs for given inputs."""
@@ -217,5 +253,6 @@ class Program:
             self.release(space)
 
 
-def _as_input(x: np.ndarray, value: Value) -> np.ndarray:
-    return np.ascontiguousarray(x, np.dtype(value.dtype))
+def view_of(block: np.ndarray, value: Value, buffer: Buffer) -> np.ndarray:
+    """A value where its buffer lies in the bytes of a region."""
+    return block[buffer.offset: buffer.offset + value.spec.bytes].view(value.dtype).reshape(value.shape)

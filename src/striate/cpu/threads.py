@@ -1,7 +1,7 @@
 """Threads that run a program together: every thread runs the same calls, a barrier stands between two.
 
     run(state, thread)      all calls of the job, each followed by a barrier of all threads
-    launch(state)           announce a job, wake the workers that sleep, and run it
+    launch(state, job)      announce a job, wake the workers that sleep, and run it
     serve(state, thread)    a worker: spins for jobs, runs them, and sleeps when none came for a while
 
 A worker that goes to sleep raises its flag first and then looks once more for a job; `launch` announces the job first and
@@ -112,8 +112,16 @@ end:
   ret void
 }
 
-define void @launch(ptr %%state) nounwind {
+define void @launch(ptr %%state, ptr %%kernels, ptr %%tables, i64 %%count, ptr %%stamps) nounwind {
 entry:
+  %%kernels.at = getelementptr i64, ptr %%state, i64 %(KERNELS)d
+  store ptr %%kernels, ptr %%kernels.at
+  %%tables.at = getelementptr i64, ptr %%state, i64 %(TABLES)d
+  store ptr %%tables, ptr %%tables.at
+  %%count.at = getelementptr i64, ptr %%state, i64 %(COUNT)d
+  store i64 %%count, ptr %%count.at
+  %%stamps.at = getelementptr i64, ptr %%state, i64 %(STAMPS)d
+  store ptr %%stamps, ptr %%stamps.at
   %%threads.at = getelementptr i64, ptr %%state, i64 %(THREADS)d
   %%threads = load i64, ptr %%threads.at
   %%release.at = getelementptr i64, ptr %%state, i64 %(RELEASE)d
@@ -235,7 +243,7 @@ def _native() -> tuple[Any, Any, Any]:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     word, pointer = ctypes.c_int64, ctypes.c_void_p
-    launch = ctypes.CFUNCTYPE(None, pointer)(engine.get_function_address("launch"))
+    launch = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, word, pointer)(engine.get_function_address("launch"))
     serve = ctypes.CFUNCTYPE(None, pointer, word)(engine.get_function_address("serve"))
     return launch, serve, engine
 
@@ -277,17 +285,14 @@ class Team:
             self.state[WORKERS + STRIDE * thread + 1] = _closed_lock()
             threading.Thread(target=self.serve, args=(self.address, thread), name=f"striate-{thread}", daemon=True).start()
 
-    def execute(self, kernels: np.ndarray, tables: np.ndarray, stamps: np.ndarray | None = None) -> None:
-        """Run calls: addresses of kernels and of their arguments. Returns when all threads are done.
+    def execute(self, kernels: int, tables: int, count: int, stamps: int = 0) -> None:
+        """Run `count` calls: where the addresses of the kernels and of their arguments stand. Returns when all threads are done.
 
-        stamps: int64 (threads, calls), the processor's clock whenever a thread has done its part of a call.
+        stamps: where an int64 (threads, calls) takes the processor's clock whenever a thread has done its part of a call.
         """
-        if not len(kernels):
-            return
-        with self.lock:
-            self.state[KERNELS], self.state[TABLES], self.state[COUNT] = kernels.ctypes.data, tables.ctypes.data, len(kernels)
-            self.state[STAMPS] = 0 if stamps is None else stamps.ctypes.data
-            self.launch(self.address)
+        if count:
+            with self.lock:
+                self.launch(self.address, kernels, tables, count, stamps)
 
 
 _size = 0

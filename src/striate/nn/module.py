@@ -15,25 +15,14 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from striate.errors import ArgumentError, ShapeError, StateDictError
-from striate.graph import PACKAGE, Graph, Value, place
+from striate.graph import PACKAGE, Counter, Graph, Value, place, writes
 
 TRACED: ContextVar[Graph | None] = ContextVar("traced", default=None)
 """The graph of the forward that is being traced: two parameters can meet before either has met one of its values."""
 
 
-class Changes:
-    """Counts what may alter the trace of any network: compiled programs look at it before they trust what they know."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def note(self) -> int:
-        """One more change; its number."""
-        self.count += 1
-        return self.count
-
-
-changes = Changes()
+changes = Counter()
+"""Counts what may alter the trace of any network: compiled programs look at it before they trust what they know."""
 
 
 class Table(dict):
@@ -107,6 +96,7 @@ class Variable:
         """Store a new array; programs see it at their next run."""
         self._data = np.array(array, self._data.dtype, copy=True)
         self.version += 1
+        writes.note()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -225,7 +215,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a forward method that says what it computes")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        graph = next((v.graph for v in _leaves((args, kwargs)) if isinstance(v, Value)), TRACED.get())
+        graph = TRACED.get() or next((v.graph for v in _leaves((args, kwargs)) if isinstance(v, Value)), None)
         if graph is not None:
             return self._trace(graph, args, kwargs)
         if kwargs:
