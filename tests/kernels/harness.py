@@ -88,6 +88,28 @@ def check(kernel: Kernel, inputs: Arguments, wanted: Mapping[str, np.ndarray], r
                 np.testing.assert_array_equal(got, first.setdefault(name, got), f"{meaning}: {name} depends on the threads")
 
 
+def apply(kernel, meaning: str, threads: int, **arguments) -> dict[str, np.ndarray]:
+    """Run a kernel between guards of NaN; its scratch holds NaN too. The arrays afterwards."""
+    if "scratch" in kernel.arguments:
+        arguments["scratch"] = np.full(threads * kernel.scratch_floats(), np.nan, np.float32)
+    memory = {name: guarded(np.asarray(a)) for name, a in arguments.items() if not isinstance(a, int)}
+    run(kernel, arguments | {name: m[GUARD:-GUARD] for name, m in memory.items()}, meaning, threads)
+    for name, m in memory.items():
+        assert np.isnan(m[:GUARD]).all() and np.isnan(m[-GUARD:]).all(), f"{name} is touched outside"
+    return {name: m[GUARD:-GUARD].reshape(np.shape(arguments[name])) for name, m in memory.items()}
+
+
+def blank(*shape: int) -> np.ndarray:
+    return np.full(shape, np.nan, np.float32)
+
+
+def for_threads(kernel, meaning: str, out: str, **arguments) -> np.ndarray:
+    """What a kernel writes: the same bits for one thread and three."""
+    found = [apply(kernel, meaning, threads, **arguments)[out] for threads in ((3,) if meaning == "interpreter" else (1, 3))]
+    np.testing.assert_array_equal(found[0], found[-1])
+    return found[0]
+
+
 def close(got: np.ndarray, wanted: np.ndarray, rtol: float, what: str) -> None:
     """Equal up to rounding, relative to the largest number."""
     scale = np.max(np.abs(wanted.astype(np.float64)), initial=0, where=np.isfinite(wanted))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.kernels.harness import GUARD, MACHINES, compiled, floats, guarded, last, run
+from tests.kernels.harness import MACHINES, apply, blank, compiled, floats, for_threads, last, run
 
 from striate import ops
 from striate.cpu.kernels.conv_winograd import ConvWinograd, WinogradFilter, winograd_for, winograd_pays
@@ -50,28 +50,6 @@ def pack(weight: np.ndarray, lanes: int) -> np.ndarray:
     padded = np.zeros((blocks * lanes, C, R, S), np.float32)
     padded[:K] = weight
     return np.ascontiguousarray(padded.reshape(1, blocks, lanes, C, R, S).transpose(0, 1, 4, 5, 3, 2))
-
-
-def apply(kernel, meaning: str, threads: int, **arguments) -> dict[str, np.ndarray]:
-    """Run a kernel between guards of NaN; its scratch holds NaN too. The arrays afterwards."""
-    if "scratch" in kernel.arguments:
-        arguments["scratch"] = np.full(threads * kernel.scratch_floats(), np.nan, np.float32)
-    memory = {name: guarded(np.asarray(a)) for name, a in arguments.items() if not isinstance(a, int)}
-    run(kernel, arguments | {name: m[GUARD:-GUARD] for name, m in memory.items()}, meaning, threads)
-    for name, m in memory.items():
-        assert np.isnan(m[:GUARD]).all() and np.isnan(m[-GUARD:]).all(), f"{name} is touched outside"
-    return {name: m[GUARD:-GUARD].reshape(np.shape(arguments[name])) for name, m in memory.items()}
-
-
-def blank(*shape: int) -> np.ndarray:
-    return np.full(shape, np.nan, np.float32)
-
-
-def for_threads(kernel, meaning: str, out: str, **arguments) -> np.ndarray:
-    """What a kernel writes: the same bits for one thread and three."""
-    found = [apply(kernel, meaning, threads, **arguments)[out] for threads in ((3,) if meaning == "interpreter" else (1, 3))]
-    np.testing.assert_array_equal(found[0], found[-1])
-    return found[0]
 
 
 def transformed(kernel: WinogradFilter, weight: np.ndarray, meaning: str) -> np.ndarray:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.kernels.harness import MACHINES, floats, last
-from tests.kernels.test_conv_winograd import SAME, blank, each, for_threads, pack, some
+from tests.kernels.harness import MACHINES, blank, floats, for_threads, last
+from tests.kernels.test_conv_winograd import SAME, each, pack, some
 
 from striate import ops
 from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays

@@ -102,7 +102,7 @@ class Workspace:
         self.inputs: list[np.ndarray] = []
         self.bound = [-1] * len(program.graph.inputs)
         """The address of each input that the table holds."""
-        known = {**program.memory, "arena": self.arena, "random": self.random}
+        known = {**program.shared, "arena": self.arena, "random": self.random}
         bases = [known[region].ctypes.data if region in known else 0 for region in program.regions]
         self.table = np.array(bases, np.uint64)[program.bases] + program.offsets
         self.tables = program.starts * np.uint64(8) + np.uint64(self.table.ctypes.data)
@@ -149,7 +149,7 @@ class Program:
         """Homes that the prologue reads."""
         self.kernels = self._link(self.prologue + self.calls)
         self.code = self.kernels.ctypes.data
-        self.memory = {"prepared": self.prepared, "constant": self.constants, **self.store.regions}
+        self.shared = {"prepared": self.prepared, "constant": self.constants, **self.store.regions}
         """Regions that all runs share."""
         self._addresses(self.prologue + self.calls)
         self.prepared_for: list[int] | None = None
@@ -180,7 +180,7 @@ class Program:
     def _addresses(self, calls: Sequence[Call]) -> None:
         """For each slot of each call: which base it is counted from, and the offset."""
         inputs = [f"input{i}" for i in range(len(self.graph.inputs))]
-        self.regions = ["", "arena", "random", *self.memory, *inputs]
+        self.regions = ["", "arena", "random", *self.shared, *inputs]
         numbers = {name: i for i, name in enumerate(self.regions)}
         bases, offsets, starts = [], [], []
         for call in calls:
@@ -239,7 +239,7 @@ class Program:
     def fetch(self, space: Workspace, value: Value, buffer: Buffer) -> np.ndarray:
         """A copy of a value that a buffer of a run holds."""
         inputs = {f"input{i}": x.reshape(-1).view(np.uint8) for i, x in enumerate(space.inputs)}
-        known = {**self.memory, "arena": space.arena, **inputs}
+        known = {**self.shared, "arena": space.arena, **inputs}
         return view_of(known[buffer.region], value, buffer).copy()
 
     def run(self, inputs: Sequence[np.ndarray], random: tuple[int, int] = (0, 0)) -> list[np.ndarray]:

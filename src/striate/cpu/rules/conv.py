@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -14,6 +15,7 @@ from striate import ops
 from striate.cpu.fuse import Group
 from striate.cpu.kernels.conv_direct import ConvDirect, Depth, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
+from striate.cpu.kernels.conv_weights_rows import ConvWeightsRows
 from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for, winograd_pays
 from striate.cpu.kernels.depthwise import Depthwise, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
@@ -196,9 +198,6 @@ def weight_gradient(low: Lowering, group: Group) -> None:
     form = weight_form(low, node.output.shape, op.groups)
     source, gradient = low.need(x, channels_last(x.shape)), low.need(dy, channels_last(dy.shape))
     (N, C), K, (D, H, W), (_, P, Q) = x.shape[:2], dy.shape[1], axes(x.shape[2:]), axes(dy.shape[2:])
-    if pointwise_convolution(op.window, op.groups):
-        gemm_weights(low, node.output, form, x.spec.size // C, C, K, source, gradient)
-        return
     if winograd_fits(low, op.window, op.groups) and winograd_weights_pays(C, K, P, Q, N):
         wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window), N)
         scratch = low.buffer("scratch", wide.scratch_floats() * low.threads)
@@ -210,11 +209,37 @@ def weight_gradient(low: Lowering, group: Group) -> None:
         with_parts(low, node.output, form, PARTS,
                    lambda dw: low.call(DepthwiseWeights(conv, PARTS), N=N, x=source, dy=gradient, dw=dw))
         return
-    parts = PARTS if form.size <= 2**15 else 1
     slices, *window = window_axes(op.window)
+    if rows_pay(op.window, op.groups, C, form):
+        kernel = weights_rows(low, form, (C, H, W, K), window, N * P)
+        scratch = low.buffer("scratch", kernel.scratch_floats() * low.threads)
+        with_parts(low, node.output, form, kernel.parts,
+                   lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))
+        return
+    if pointwise_convolution(op.window, op.groups):
+        gemm_weights(low, node.output, form, x.spec.size // C, C, K, source, gradient)
+        return
+    parts = PARTS if form.size <= 2**15 else 1
     taps, vectors = weight_tile(low, form.blocks)
     kernel = ConvWeights(C, H, W, K, (window[0], window[1]), op.groups, form.lanes, taps, vectors, parts, D, slices)
     with_parts(low, node.output, form, parts, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
+
+
+def rows_pay(window: tuple[Window, ...], groups: int, C: int, form: Packed) -> bool:
+    """Whether copying rows for a weight gradient pays: enough channels share a copy, and there is more than one vector of dy."""
+    return len(window) < 3 and groups == 1 and C >= 64 and form.blocks > 1
+
+
+def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], window: Sequence[Window],
+                 lines: int) -> ConvWeightsRows:
+    """The kernel, and how its work is cut: as few tasks as keep all threads busy, for each copies rows anew."""
+    channels, vectors = (8, 2) if low.machine.registers >= 32 else (4, 2)
+    parts = PARTS if form.size <= 2**14 and lines >= 2 * PARTS else 1
+    columns = -(-form.blocks // vectors)
+    whole = ConvWeightsRows(*sizes, (window[0], window[1]), form.lanes, channels, vectors, wide=columns, parts=parts)
+    tasks = parts * form.R * form.S * -(-C // whole.block)
+    runs = next((n for n in range(1, columns) if tasks * n % low.threads == 0 or tasks * n >= 8 * low.threads), columns)
+    return replace(whole, wide=-(-columns // runs))
 
 
 def weight_tile(low: Lowering, blocks: int) -> tuple[int, int]:

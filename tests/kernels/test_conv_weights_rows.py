@@ -1,0 +1,35 @@
+"""The weight gradient over copied rows against the operator: blocks of channels, columns of tiles, borders, parts, tails."""
+
+import numpy as np
+import pytest
+from tests.kernels.harness import MACHINES, blank, close, floats, for_threads, last
+from tests.kernels.test_conv_direct import CASES, form_of
+
+from striate import ops
+from striate.cpu.kernels.conv_weights_rows import ConvWeightsRows
+from striate.window import windows
+
+SHAPES = {name: case for name, case in CASES.items() if case[0][5] == 1} | {
+    "1x1": ((3, 21, 5, 4, 50, 1), windows(1)),
+    "1x1 s2": ((2, 9, 6, 7, 40, 1), windows(1, 2)),
+    "two lines at once": ((2, 7, 3, 61, 6, 1), windows((1, 3), 1, ((0, 0), (1, 1)))),
+}
+
+
+@pytest.mark.parametrize("meaning", MACHINES)
+@pytest.mark.parametrize(("shape", "window"), SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(("parts", "block", "wide"), [(1, 512, 1), (1, 8, 2), (3, 12, 9)])
+def test_weight_gradient(shape, window, meaning, parts, block, wide):
+    N, C, H, W, K, _ = shape
+    form = form_of(shape, window, meaning)
+    P, Q = window[0].out(H), window[1].out(W)
+    x, dy = floats(N, C, H, W), floats(N, K, P, Q, seed=3)
+    op, wanted = ops.Conv2dWeightGradient(window, 1), np.zeros((parts, form.size), np.float32)
+    for part in range(parts):
+        own = np.zeros_like(dy)  # a part is a range of output lines of all images
+        lines = np.arange(N * P * part // parts, N * P * (part + 1) // parts)
+        own[lines // P, :, lines % P] = dy[lines // P, :, lines % P]
+        wanted[part] = form.pack(op.reference(x, own))
+    kernel = ConvWeightsRows(C, H, W, K, window, form.lanes, 4, 2, block, wide, parts)
+    got = for_threads(kernel, meaning, "dw", N=N, x=last(x), dy=last(dy), dw=blank(*wanted.shape))
+    close(got, wanted, 1e-5, f"{kernel} {meaning}")
