@@ -113,7 +113,7 @@ def direct(low: Lowering, x: Sequence[int], y: Sequence[int], op: Any, taps: Seq
 
 def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
     _, pixels, vectors = tile_for(low.machine, max(rows, 8), K, 1)
-    return Gemm(C, K, lanes, pixels, vectors, block=8 if rows > 1024 else 1, chain=chain)
+    return Gemm(C, K, lanes, pixels, vectors, block=1 if C * K <= 2**19 else 8, chain=chain)
 
 
 def winograd_fits(low: Lowering, window: tuple[Window, ...], groups: int) -> bool:
@@ -237,7 +237,7 @@ def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], 
     parts = PARTS if form.size <= 2**14 and lines >= 2 * PARTS else 1
     columns = -(-form.blocks // vectors)
     whole = ConvWeightsRows(*sizes, (window[0], window[1]), form.lanes, channels, vectors, wide=columns, parts=parts)
-    tasks = parts * form.R * form.S * -(-C // whole.block)
+    tasks = parts * form.R * form.S * -(-whole.C // whole.block)
     runs = next((n for n in range(1, columns) if tasks * n % low.threads == 0 or tasks * n >= 8 * low.threads), columns)
     return replace(whole, wide=-(-columns // runs))
 
