@@ -6,7 +6,8 @@
 Layouts   x (N, H, W, C)   dy (N, P, Q, K)   dw (parts, K/lanes, R, S, C, lanes), zero past K
 Scratch   of each thread: `lines` output lines of x, a block of channels of one tap, and of dy, one column of tiles
 Registers `channels` x `vectors` sums; an output pixel gives `vectors` loads of dy and `channels` broadcasts of x
-Work      a task is a part of the lines, a tap, a block of input channels and `wide` columns of tiles
+Work      a task is a part of the lines, a row of taps, a block of input channels and `wide` columns of tiles; the taps of the
+          row follow one another for the same lines, which are in the second-level cache by then
 
 Why rows are copied: tiles read down the pixels, a few channels of each. With 64, 128, ... channels the pixels of a column share
 very few sets of a cache, so a tile would find nothing of what its neighbour has just read; and the first touch of an array
@@ -35,7 +36,6 @@ class Task:
 
     part: IntLike
     r: IntLike
-    s: IntLike
     first: IntLike
     channels: int
     column: IntLike
@@ -89,18 +89,18 @@ class ConvWeightsRows(Kernel):
         dw = k.tensor("dw", (self.parts, blocks, R, S, self.C, self.lanes))
         own = private(k, self.scratch())
         for first, count, channels in self.channel_blocks():
-            for task in k.share(self.parts * R * S * count * runs):
+            for task in k.share(self.parts * R * count * runs):
                 run, rest = task % runs, task // runs
-                tap = rest // count % (R * S)
                 place = (rest % count) * self.block + first
-                job = Task(rest // count // (R * S), tap // S, tap % S, place, channels, run * self.wide)
+                job = Task(rest // count // R, rest // count % R, place, channels, run * self.wide)
                 last = k.min(job.column + self.wide, columns)
                 self.clear(k, dw, job, k.min(last * self.vectors, blocks))
                 begin, end = part_of(job.part, self.parts, lines)
                 for line in k.range(begin, end, self.lines):
                     stop = k.min(line + self.lines, end)
-                    self.bring_x(k, x, own["x"], job, line, stop)
-                    self.multiply(k, dy, dw, own, job, (line * Q, stop * Q), last, columns, blocks)
+                    for tap in k.range(S):
+                        self.bring_x(k, x, own["x"], job, tap, line, stop)
+                        self.multiply(k, dy, dw, own, job, tap, (line * Q, stop * Q), last, columns, blocks)
 
     def channel_blocks(self) -> list[tuple[int, int, int]]:
         """(first channel, blocks, channels of each): whole blocks, then the rest."""
@@ -110,14 +110,15 @@ class ConvWeightsRows(Kernel):
 
     def clear(self, k: Builder, dw: Tensor, job: Task, last: IntLike) -> None:
         for b in k.range(job.column * self.vectors, last):
-            for c in k.range(job.channels):
-                dw.store(k.splat(0.0, self.lanes), job.part, b, job.r, job.s, job.first + c, 0)
+            for s in k.range(self.window[1].size):
+                for c in k.range(job.channels):
+                    dw.store(k.splat(0.0, self.lanes), job.part, b, job.r, s, job.first + c, 0)
 
-    def bring_x(self, k: Builder, x: Tensor, rows: Tensor, job: Task, line: IntLike, stop: IntLike) -> None:
-        """Copy the pixels that a tap reads for output lines line..stop; zeros where they lie outside of the image."""
+    def bring_x(self, k: Builder, x: Tensor, rows: Tensor, job: Task, s: IntLike, line: IntLike, stop: IntLike) -> None:
+        """Copy the pixels that tap s of the row reads for output lines line..stop; zeros where they lie outside of the image."""
         (P, Q), (height, width) = self.out, self.window
         top, bottom = inside(k, height, job.r, self.H, P)
-        left, right = inside(k, width, job.s, self.W, Q)
+        left, right = inside(k, width, s, self.W, Q)
         whole = all(w.pads == (0, 0) for w in self.window)
         for i in k.range(stop - line):
             n, p = (line + i) // P, (line + i) % P
@@ -125,7 +126,7 @@ class ConvWeightsRows(Kernel):
 
             def copy(q: IntLike, n: IntLike = n, h: IntLike = h, i: IntLike = i) -> None:
                 for c, lanes, count in k.vectors(job.channels):
-                    pixel = x.vec(n, h, width.read(q, job.s), job.first + c, lanes=lanes, count=count)
+                    pixel = x.vec(n, h, width.read(q, s), job.first + c, lanes=lanes, count=count)
                     rows.store(pixel, i * Q + q, c, count=count)
 
             def zero(q: IntLike, i: IntLike = i) -> None:
@@ -147,8 +148,8 @@ class ConvWeightsRows(Kernel):
                 for q in k.range(Q):
                     zero(q)
 
-    def multiply(self, k: Builder, dy: Tensor, dw: Tensor, own: dict[str, Tensor], job: Task, rows: tuple[IntLike, IntLike],
-                last: IntLike, columns: int, blocks: int) -> None:
+    def multiply(self, k: Builder, dy: Tensor, dw: Tensor, own: dict[str, Tensor], job: Task, s: IntLike,
+                 rows: tuple[IntLike, IntLike], last: IntLike, columns: int, blocks: int) -> None:
         """All tiles of a task for the rows that were copied."""
         tail = blocks - (columns - 1) * self.vectors
         ragged = self.K % self.lanes
@@ -165,14 +166,14 @@ class ConvWeightsRows(Kernel):
                         own["dy"].store(grad, m - rows[0], v * self.lanes)
                 whole = job.channels - job.channels % self.channels
                 for c in k.range(0, whole, self.channels):
-                    self.tile(k, dw, own, job, column * self.vectors, vectors, rows[1] - rows[0], c, self.channels)
+                    self.tile(k, dw, own, job, s, column * self.vectors, vectors, rows[1] - rows[0], c, self.channels)
                 if whole < job.channels:
-                    self.tile(k, dw, own, job, column * self.vectors, vectors, rows[1] - rows[0], whole, job.channels - whole)
+                    self.tile(k, dw, own, job, s, column * self.vectors, vectors, rows[1] - rows[0], whole, job.channels - whole)
 
-    def tile(self, k: Builder, dw: Tensor, own: dict[str, Tensor], job: Task, b: IntLike, vectors: int, rows: IntLike, c: IntLike,
-             channels: int) -> None:
+    def tile(self, k: Builder, dw: Tensor, own: dict[str, Tensor], job: Task, s: IntLike, b: IntLike, vectors: int, rows: IntLike,
+             c: IntLike, channels: int) -> None:
         def place(t: int, v: int) -> tuple[IntLike, ...]:
-            return job.part, b + v, job.r, job.s, job.first + c + t, 0
+            return job.part, b + v, job.r, s, job.first + c + t, 0
 
         sums = [[k.cell(dw.vec(*place(t, v), lanes=self.lanes)) for v in range(vectors)] for t in range(channels)]
         for m in k.range(rows):

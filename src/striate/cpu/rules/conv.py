@@ -237,7 +237,7 @@ def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], 
     parts = PARTS if form.size <= 2**14 and lines >= 2 * PARTS else 1
     columns = -(-form.blocks // vectors)
     whole = ConvWeightsRows(*sizes, (window[0], window[1]), form.lanes, channels, vectors, wide=columns, parts=parts)
-    tasks = parts * form.R * form.S * -(-whole.C // whole.block)
+    tasks = parts * form.R * -(-whole.C // whole.block)
     runs = next((n for n in range(1, columns) if tasks * n % low.threads == 0 or tasks * n >= 8 * low.threads), columns)
     return replace(whole, wide=-(-columns // runs))
 
