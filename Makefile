@@ -7,13 +7,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench matrix clean
+.PHONY: help demo test lint bench bench-operators matrix clean
 
 help:
 	@echo "make demo    train a reader of captchas and look at what it reads"
 	@echo "make test    lint, tests, examples"
 	@echo "make lint    ruff and pyright"
 	@echo "make bench   speed against PyTorch, ONNX Runtime, OpenVINO and ncnn, two threads each"
+	@echo "make bench-operators  speed of single layers against PyTorch"
 	@echo "make matrix  write docs/operators.md again"
 	@echo "make clean   take away .venv and what was made"
 
@@ -29,6 +30,9 @@ lint: $(VENV)/test.stamp
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/run.py --save docs/benchmarks
+
+bench-operators: $(VENV)/bench.stamp
+	$(BIN)/python -m benchmarks.operators.run --save docs/operators_speed.md
 
 matrix: $(VENV)/test.stamp
 	$(BIN)/python tools/matrix.py

@@ -31,8 +31,9 @@ print()
 print(memory.text())
 print(f"{memory.fits('1 GiB')} images can be trained at a time in 1 GiB")
 
-# The time of every layer against what this machine could do.
+# The time of every layer against what this machine could do; of a training step it is only predicted here (runs=0).
 found = st.roofline(net, image, batch=16)
 print()
 print(found.text())
 print("drawn in", found.save("roofline.svg"))
+print(st.roofline(net, image, batch=64, runs=0, optimizer=optim.Adam()))

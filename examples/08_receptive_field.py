@@ -1,6 +1,6 @@
 """What a network sees: the receptive field of every layer, of one position, and how much each pixel of it really counts.
 
-    python examples/08_receptive_field.py          (writes out/effective_field.png)
+    python examples/08_receptive_field.py          (writes out/fields.svg and out/effective_field.png)
 """
 
 from pathlib import Path
@@ -27,6 +27,10 @@ found = st.receptive_field(net, (3, 64, 64))
 print(found.text())
 assert found.size == (64, 64) and found.whole
 
+# The same as a picture: a bar for each layer that sees more than the one before.
+out = Path("out")
+print("drawn in", found.save(out / "fields.svg"))
+
 # One position of one layer: which pixels, and how many of them are padding.
 last = found["6"]
 corner = last.box((0, 0))
@@ -43,8 +47,6 @@ print("by hand:", [design.in_from_out(layers, n + 1) for n in range(len(layers))
 
 # How much do the pixels count? The gradient of the middle position, averaged over inputs: most of it is in the middle.
 effective = st.effective_receptive_field(net, (3, 64, 64), of="6", samples=16)
-out = Path("out")
-out.mkdir(exist_ok=True)
 effective.save(out / "effective_field.png", scale=6)
 print(f"effective: {effective.size:.1f} of {last.size[0]} pixels, {effective.ratio:.0%}; see {out / 'effective_field.png'}")
 assert 0 < effective.ratio <= 1

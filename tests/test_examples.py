@@ -50,10 +50,19 @@ def test_the_readme_shows_an_error_as_it_is(tmp_path):
     assert error.removeprefix("striate.errors.ShapeError: ") in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_architecture_page_is_true():
+SHOWN = ["README.md", "docs/README.zh.md", "docs/architecture.md", "docs/cost.md", "docs/receptive_field.md"]
+
+
+def sessions(page):
+    """The blocks of a page that begin with a prompt, as doctest reads them: blank lines within an output have a mark there."""
+    blocks = re.findall(r"^```\n(>>> .*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return "\n\n".join(re.sub(r"\n(?=\n(?!\n*>>>|\n*$))", "\n<BLANKLINE>", block) for block in blocks)
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_what_a_page_shows_is_true(page):
     net = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(1176, 10))
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").replace("```", "")
-    shown = doctest.DocTestParser().get_doctest(text, {"st": st, "net": net}, "architecture.md", None, 0)
+    shown = doctest.DocTestParser().get_doctest(sessions(page), {"st": st, "net": net}, page, None, 0)
     result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(shown)
     assert result.attempted > 0 and result.failed == 0
 

@@ -112,9 +112,9 @@ def test_an_error_outside_of_modules_names_the_line():
 def test_an_error_keeps_its_type():
     graph = Graph()
     with pytest.raises(DtypeError) as error:
-        graph.input((2,), "uint8") * 2
-    assert error.value.args == (f"multiply ({here(-1)}): a has dtype uint8 but needs float32; "
-                                "convert a with astype('float32')",)
+        graph.input((2,), "uint8").relu()
+    assert error.value.args == (f"relu ({here(-1)}): x has dtype uint8 but needs float32; "
+                                "convert x with astype('float32')",)
 
 
 def test_if_on_a_value():

@@ -21,6 +21,7 @@ from striate.cpu.lower import RULES
 from striate.nn import functional
 from striate.ops import REGISTRY
 from striate.ops.base import Op
+from striate.ops.shape import Movement
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "operators.md"
@@ -44,7 +45,7 @@ REASONS = {
     ("gradient_norm", "gradient"): END,
     ("clip_scale", "gradient"): END,
     ("batch_norm_inference", "sees"): OWN,
-    ("expand", "sees"): OWN,
+    **{(name, "sees"): OWN for name in ("expand", "detach", "to_float")},
     ("tap_index", "sees"): OWN,
     **{(name, "sees"): "no part of a network's picture" for name in (
         "increment", "sgd_update", "sgd_plain_update", "adam_update", "gradient_norm", "clip_scale")},
@@ -63,7 +64,8 @@ A cell is a rule, or the reason why there is none.
 - **reference**: NumPy, a few lines that read like the equation, float32 and float64.
 - **gradient**: a rule that adds nodes to the graph. *adjoint*: linear in the inputs named, and tested by the identity
   <dy, J v> = <J' dy, v>, exactly; *differences*: tested by finite differences in float64. Both against PyTorch.
-- **cost**: *own*: multiply-accumulates or operations by a formula of its own; *each*: one operation for each output element.
+- **cost**: *own*: multiply-accumulates or operations by a formula of its own; *each*: one operation for each output element;
+  *copies*: bytes, but no arithmetic.
 - **sees**: what one position of the output sees of the inputs, of which receptive fields are made. *own*: a law of its own;
   *its own position*: elementwise; a gradient is asked for the field of the layer that it belongs to.
 - **CPU**: *chain*: elementwise, computed at the end of another operator's kernel or in a kernel with its neighbours
@@ -85,7 +87,7 @@ def makers() -> dict[str, list[str]]:
             else:
                 helpers[name] = called(node)
     files = sorted(str(path.relative_to(package)) for path in package.glob("nn/functional/*.py"))
-    for file in (*files, "nn/norm.py", "value.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
+    for file in (*files, "nn/norm.py", "value.py", "arithmetic.py", "graph.py", "engine.py", "optim/sgd.py", "optim/adam.py"):
         for name, node in definitions(ast.parse((package / file).read_text(encoding="utf-8"))):
             for kind in sorted(set().union(*(helpers.get(c, {c}) for c in called(node, "ops") | called(node)))):
                 found.setdefault(kind, []).insert(0, name)
@@ -108,7 +110,7 @@ def definitions(tree: ast.Module) -> list[tuple[str, ast.AST]]:
         own = next((named(item) for item in getattr(node, "body", []) if named(item)), "")
         if own:
             found += [(f"gradient of {own}", method) for method in methods if method.name == "gradient"]
-        elif isinstance(node, ast.ClassDef) and node.name == "Value":
+        elif isinstance(node, ast.ClassDef) and node.name in ("Value", "Arithmetic"):
             found += [(f"Value.{method.name}", method) for method in methods if not method.name.startswith("__r")]
         elif isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             found.append((node.name, node))
@@ -131,11 +133,18 @@ def cells(kind: type[Op], made: dict[str, list[str]]) -> dict[str, str]:
         "made by": ", ".join(makes[:3]) + (", ..." if len(makes) > 3 else ""),
         "reference": "yes" if kind.reference is not Op.reference else "",
         "gradient": tested if kind.gradient is not Op.gradient else "",
-        "cost": "own" if kind.cost is not Op.cost or kind.operations != 1 else "each",
+        "cost": cost(kind),
         "sees": sees(kind),
         "CPU": cpu(kind),
     }
     return {question: answer or REASONS.get((kind.name, question), "") for question, answer in answers.items()}
+
+
+def cost(kind: type[Op]) -> str:
+    """How an operator's work is counted."""
+    if issubclass(kind, Movement):
+        return "copies"
+    return "own" if kind.cost is not Op.cost or kind.operations != 1 else "each"
 
 
 def family(name: str) -> list[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -35,8 +36,16 @@ def row(name: str) -> str:
     size = " x ".join(map(str, getattr(shape, "shape", shape)))
     found = summary(net, shape, show=False)
     text = inspect.getdoc(inspect.getmodule(inspect.unwrap(MODELS[name]))) or ""
-    source = " ".join(text[text.rindex("Source"):].partition(":")[2].split())
-    return f"| {name} | {size} | {found.parameters:,} | {found.macs:,} | {source} |\n"
+    source = linked(" ".join(text[text.rindex("Source"):].partition(":")[2].split()))
+    file = Path(inspect.getsourcefile(inspect.unwrap(MODELS[name])) or "").name
+    place = f"[{name}](../src/striate/models/{file})"
+    return f"| {place} | {size} | {found.parameters:,} | {found.macs:,} | {source} |\n"
+
+
+def linked(source: str) -> str:
+    """arXiv and DOI numbers as links."""
+    source = re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", source)
+    return re.sub(r"doi:([\w./]+)", r"[doi:\1](https://doi.org/\1)", source)
 
 
 def page() -> str:

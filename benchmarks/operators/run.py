@@ -1,111 +1,101 @@
-"""Layers against PyTorch: `python -m benchmarks.operators.run [--only NAME] [--seconds 0.2]`.
+"""Layers against PyTorch: `python -m benchmarks.operators.run [--only TEXT] [--save docs/operators_speed.md]`.
 
-For each case both systems compute the forward pass and the gradients of all inputs and parameters. striate's time is that of
-the case's kernels inside a compiled program (without the arrays' way in and out of it, as in the middle of a network);
-PyTorch's is that of its eager forward and backward, in channels_last where the input is of rank 4. They take turns, two
-threads each; what is shown are medians, the ratio, and striate's bytes a second beside those that memory can move.
+For each case both systems compute the forward pass and the gradients of all inputs and parameters, in turns, two threads each;
+measure.py says what is timed. Shown are milliseconds, PyTorch's time over striate's, and the bytes a second of striate's kernels
+as a share of what memory can move: above 100% where arrays stay in a cache.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import statistics
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
 import striate as st
 from benchmarks.operators.case import Case
-from striate import nn
+from benchmarks.operators.measure import Seconds, in_turns
+from benchmarks.report import processor
 from striate.cpu.peak import peak
-from striate.cpu.profile import Profile, profile
-from striate.engine import _programs, _vjp_builder, as_images
 
-FAMILIES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "case", "run"))
+NO_FAMILY = ("__init__", "case", "measure", "run")
+FAMILIES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NO_FAMILY)
+HEAD = ("forward ms", "PyTorch", "ratio", "memory", "backward ms", "PyTorch", "ratio", "memory")
 
-
-def arrays_of(case: Case) -> list[np.ndarray]:
-    """Random numbers; whole ones below `classes` for the last input."""
-    rng = np.random.default_rng(0)
-    found: list[np.ndarray] = [rng.standard_normal(shape, np.float32) for shape in case.shapes]
-    if case.classes is not None:
-        found[-1] = rng.integers(0, case.classes, case.shapes[-1])
-    return found
+NOTE = """Written by `make bench-operators`: layers in training against PyTorch {torch}, float32, milliseconds. ratio: PyTorch's
+time over striate's, so above 1 striate is faster. memory: the bytes that the kernels read and write, over their time and the
+bandwidth of this machine's memory; above 100% where arrays stay in a cache. striate's times are those of the layer's kernels
+inside a compiled program, PyTorch's those of its eager forward and backward pass in the better of its two memory formats."""
 
 
-def ours(case: Case) -> tuple[float, float, int]:
-    """Seconds forward, seconds backward, bytes of the kernels of a case."""
-    net, arrays = case.make(nn), [as_images(a) for a in arrays_of(case)]
-    program, _ = _programs(net, "vjp", lambda: _vjp_builder(net)).of(*arrays)
-    seeds = [np.ones(v.shape, np.float32) for v in program.graph.inputs[len(arrays):]]
-    return split(program, profile(program, [*arrays, *seeds], runs=7))
+@dataclass(frozen=True)
+class Row:
+    """One case as it was measured: seconds of both systems, and striate's bytes, forward and backward."""
+
+    name: str
+    striate: Seconds
+    torch: Seconds
+    moved: tuple[int, int]
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """PyTorch's time over striate's."""
+        return self.torch[0] / max(self.striate[0], 1e-9), self.torch[1] / max(self.striate[1], 1e-9)
+
+    def cells(self, bandwidth: float) -> list[str]:
+        found = [self.name]
+        for own, other, ratio, moved in zip(self.striate, self.torch, self.ratios, self.moved, strict=True):
+            found += [f"{own * 1e3:.3f}", f"{other * 1e3:.3f}", f"{ratio:.2f}", f"{moved / max(own, 1e-9) / bandwidth:.0%}"]
+        return found
 
 
-def split(program: Any, found: Profile) -> tuple[float, float, int]:
-    """Time before and after the forward's outputs, and the bytes of all; copies that only change a layout are left out."""
-    calls = [(name, seconds) for t in found.timings for name, seconds in zip(t.kernels, t.each, strict=True)]
-    halves = calls[:program.split], calls[program.split:]
-    ahead, back = (sum(seconds for name, seconds in half if name not in COPIES or only_copies(half)) for half in halves)
-    return ahead, back, sum(t.bytes for t in found.timings)
+def show(cells: list[str] | tuple[str, ...]) -> str:
+    name, *numbers = cells
+    return f"{name:38s}" + "".join(f"{n:>{(12, 9, 7, 7)[i % 4]}s}" for i, n in enumerate(numbers))
 
 
-COPIES = ("StridedCopy", "Fill")
+def cases(only: str) -> Iterator[tuple[str, Case]]:
+    """(family, case) of those whose family or name has `only` in it."""
+    for family in FAMILIES:
+        for case in importlib.import_module(f"benchmarks.operators.{family}").CASES:
+            if only in f"{family} {case.name}":
+                yield family, case
 
 
-def only_copies(calls: Sequence[tuple[str, float]]) -> bool:
-    """Whether copying is the layer's own work, as in padding."""
-    return all(name in COPIES for name, _ in calls)
-
-
-def theirs(case: Case, seconds: float) -> tuple[float, float]:
-    """PyTorch's medians: forward, backward."""
-    net = case.make(torch.nn)
-    inputs = [torch.from_numpy(a) for a in arrays_of(case)]
-    inputs = [x.to(memory_format=torch.channels_last) if x.ndim == 4 and x.is_floating_point() else x for x in inputs]
-    inputs = [x.requires_grad_() if x.is_floating_point() else x for x in inputs]
-    wanted = [x for x in inputs if x.requires_grad] + list(net.parameters())
-    ahead, back, end = [], [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(ahead) < 5:
-        start = time.perf_counter()
-        y = net(*inputs)
-        middle = time.perf_counter()
-        y = y[0] if isinstance(y, tuple) else y
-        seed = torch.ones_like(y)
-        begin = time.perf_counter()
-        torch.autograd.grad(y, wanted, seed)
-        ahead.append(middle - start)
-        back.append(time.perf_counter() - begin)
-    return statistics.median(ahead[1:]), statistics.median(back[1:])
+def page(tables: dict[str, list[Row]]) -> str:
+    """The tables as Markdown."""
+    limit, rows = peak(), [row for table in tables.values() for row in table]
+    lost = sum(min(row.ratios) < 0.9 for row in rows)
+    lines = ["# Speed of single layers", "", NOTE.format(torch=torch.__version__.split("+")[0]), "",
+             f"Machine: {processor()}, {limit.threads} threads, {limit.flops_per_second * 1e-9:.0f} GFLOP/s, memory "
+             f"{limit.bytes_per_second * 1e-9:.0f} GB/s.", "",
+             f"{len(rows)} layers; {lost} of them are slower than PyTorch's by more than a tenth in a pass."]
+    for family, table in tables.items():
+        lines += ["", f"## {family}", "", "| layer | " + " | ".join(HEAD) + " |", "|---|" + "---:|" * len(HEAD)]
+        lines += ["| " + " | ".join(row.cells(limit.bytes_per_second)) + " |" for row in table]
+    return "\n".join([*lines, ""])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--seconds", type=float, default=0.2)
+    parser.add_argument("--only", default="", help="cases whose family or name has this in it")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.1, help="for each turn of each system")
+    parser.add_argument("--save", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(st.get_num_threads())
     torch.set_flush_denormal(True)
-    best = peak().bytes_per_second
-    heads = ("forward ms", "torch", "ratio", "backward ms", "torch", "ratio", "GB/s")
-    titles = "".join(f" {head:>{width}s}" for head, width in zip(heads, (11, 8, 6, 12, 8, 6, 6)))
-    print(f"{'case':34s}{titles}   (memory {best * 1e-9:.0f} GB/s)")
-    for family in FAMILIES:
-        for case in importlib.import_module(f"benchmarks.operators.{family}").CASES:
-            if options.only not in f"{family} {case.name}":
-                continue
-            own = ours(case)
-            time.sleep(0.3)
-            other = theirs(case, options.seconds)
-            time.sleep(0.3)
-            ratios = [t / max(s, 1e-9) for s, t in zip(own, other)]
-            rate = own[2] / max(own[0] + own[1], 1e-9) * 1e-9
-            print(f"{case.name:34s} {own[0] * 1e3:11.3f} {other[0] * 1e3:8.3f} {ratios[0]:6.2f} {own[1] * 1e3:12.3f} "
-                  f"{other[1] * 1e3:8.3f} {ratios[1]:6.2f} {rate:6.1f}", flush=True)
+    bandwidth, tables = peak().bytes_per_second, {}
+    print(show(("", *HEAD)), f"  ({bandwidth * 1e-9:.0f} GB/s)")
+    for family, case in cases(options.only):
+        row = Row(case.name, *in_turns(case, options.rounds, options.seconds))
+        tables.setdefault(family, []).append(row)
+        print(show(row.cells(bandwidth)), "  <" if min(row.ratios) < 0.9 else "", flush=True)
+    if options.save:
+        options.save.write_text(page(tables), encoding="utf-8")
 
 
 if __name__ == "__main__":

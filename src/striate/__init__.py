@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from striate.cpu.threads import get_num_threads, set_num_threads
     from striate.engine import Step, compile, value_and_grad, vjp
     from striate.graph import Graph, Value, trace
-    from striate.nn.functional import cat, clamp, concat, matmul, maximum, minimum, stack, where
+    from striate.nn.functional import bmm, cat, clamp, concat, einsum, flatten, matmul, maximum, minimum, stack, where
     from striate.random import seed
     from striate.storage import load, load_metadata, save
     from striate.train import Trainer
@@ -45,7 +45,8 @@ HOMES = {
     "striate.cpu.threads": ("get_num_threads", "set_num_threads"),
     "striate.engine": ("Step", "compile", "value_and_grad", "vjp"),
     "striate.graph": ("Graph", "Value", "trace"),
-    "striate.nn.functional": ("cat", "clamp", "concat", "matmul", "maximum", "minimum", "stack", "where"),
+    "striate.nn.functional": ("bmm", "cat", "clamp", "concat", "einsum", "flatten", "matmul", "maximum", "minimum", "stack",
+                              "where"),
     "striate.random": ("seed",),
     "striate.storage": ("load", "load_metadata", "save"),
     "striate.train": ("Trainer",),
@@ -55,11 +56,11 @@ MODULES = ("data", "design", "draw", "models", "nn", "ops", "optim", "text", "tr
 PLACES = {name: home for home, names in HOMES.items() for name in names}
 
 __all__ = [
-    "EffectiveField", "Graph", "ReceptiveField", "Step", "Trainer", "Value", "cat", "clamp", "compile", "concat", "cost",
-    "data", "design", "draw", "effective_receptive_field", "explain", "explain_backward", "from_torch", "get_num_threads",
-    "load", "load_metadata", "matmul", "maximum", "memory", "minimum", "models", "nn", "ops", "optim", "receptive_field",
-    "roofline", "save", "seed", "set_num_threads", "stack", "summary", "text", "trace", "train", "value_and_grad", "vision",
-    "vjp", "where",
+    "EffectiveField", "Graph", "ReceptiveField", "Step", "Trainer", "Value", "bmm", "cat", "clamp", "compile", "concat", "cost",
+    "data", "design", "draw", "effective_receptive_field", "einsum", "explain", "explain_backward", "flatten", "from_torch",
+    "get_num_threads", "load", "load_metadata", "matmul", "maximum", "memory", "minimum", "models", "nn", "ops", "optim",
+    "receptive_field", "roofline", "save", "seed", "set_num_threads", "stack", "summary", "text", "trace", "train",
+    "value_and_grad", "vision", "vjp", "where",
 ]  # fmt: skip
 
 

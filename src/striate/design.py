@@ -94,6 +94,8 @@ def same_padding(kernel_size: int, stride: int = 1, dilation: int = 1, size: int
     >>> print(same_padding(3, dilation=2))
     pad 2 before and 2 after: a window of 5 = 2 * (3 - 1) + 1 pixels and stride 1 makes 224 of 224 pixels
     """
+    if size < 1:
+        raise ArgumentError(f"an axis has at least 1 pixel, got size={size}")
     pads = named_pads("same", Window(kernel_size, stride, dilation), size)
     window = Window(kernel_size, stride, dilation, pads)
     return Padding(window, size, window.out(size))
@@ -132,7 +134,9 @@ def stack(kernel_size: int, channels: int = 1, small: int = 3) -> Stack:
     2 layers of 3x3 see 5x5: 73,728 + 128 weights and biases instead of 102,400 + 64, 28% of the weights saved, and 1 more \
 activation between them
     """
-    if small < 2 or kernel_size <= small or (kernel_size - 1) % (small - 1):
+    if min(channels, small - 1) < 1:
+        raise ArgumentError(f"a stack has at least 1 channel and windows of 2 pixels, got channels={channels}, small={small}")
+    if kernel_size <= small or (kernel_size - 1) % (small - 1):
         raise ArgumentError(f"layers of {small} pixels see 1 + {small - 1} * layers pixels, which is never {kernel_size} with "
                             f"two layers or more; use a size such as {small + 2 * (small - 1)}")
     layers = (kernel_size - 1) // (small - 1)
@@ -226,6 +230,8 @@ class Separation:
 
     def __str__(self) -> str:
         high, wide = self.shape
+        if self.rank == 0:
+            return "rank 0: all zeros, nothing to multiply"
         cost = f"{self.rank * (high + wide)} multiplications instead of {high * wide}"
         if self.rank > 1:
             return f"rank {self.rank}: not separable; {self.rank} columns and rows make it, {cost}"
@@ -240,6 +246,8 @@ def separation(kernel: Any) -> Separation:
     1 2
     """
     matrix = np.asarray(kernel, float)
+    if matrix.ndim != 2 or not np.isfinite(matrix).all():
+        raise ArgumentError(f"a kernel is an array (R, S) of finite numbers, got {matrix.tolist()}")
     rank = kernel_rank(matrix)
     if rank != 1:
         return Separation(matrix.shape, rank)

@@ -49,6 +49,10 @@ class DataError(StriateError, ValueError):
     """A dataset that is missing, empty or broken, or labels that make no sense."""
 
 
+class RangeError(DataError, IndexError):
+    """A whole number that points past the end: a label that is no class, a number that is no row of an embedding."""
+
+
 class KernelError(StriateError):
     """A kernel that was written wrongly: an author's error, not a user's."""
 

@@ -13,12 +13,16 @@ from striate.graph import Graph, Value
 
 
 def differentiate(graph: Graph, outputs: Sequence[Value], seeds: Sequence[Value], wanted: Iterable[Value]) -> list[Value | None]:
-    """Gradients of sum(<seed, output>) with respect to the wanted values; None where no path leads."""
+    """Gradients of sum(<seed, output>) with respect to the wanted values; None where no path leads.
+
+    Outputs that are whole numbers, such as the places of maxima, have none.
+    """
     wanted = list(wanted)
     reached = _reached(graph, set(wanted))
     found: dict[Value, Value] = {}
     for output, seed in zip(outputs, seeds, strict=True):
-        _add(graph, found, output, seed)
+        if output.dtype.startswith("float"):
+            _add(graph, found, output, seed)
     for node in reversed(list(graph.nodes)):
         if not any(v in found for v in node.outputs) or not any(v in reached for v in node.inputs):
             continue

@@ -24,6 +24,7 @@ from striate.ops.base import Array, Op, Spec
 from striate.value import Value
 
 PACKAGE = str(Path(__file__).parent) + os.sep
+COMMANDS = PACKAGE + "cli" + os.sep
 DTYPES = {"float32", "float64", "int64", "int32", "uint8", "bool"}
 
 
@@ -325,16 +326,27 @@ def finish(graph: Graph, result: Any) -> None:
 
 
 def unpack(graph: Graph, result: Any) -> tuple[list[Value], Callable[[list[Any]], Any]]:
-    """Outputs as a flat list, and the way back to a value, tuple, list or dict."""
-    if isinstance(result, dict):
-        keys = list(result)
-        return [graph.lift(result[k]) for k in keys], lambda outputs: dict(zip(keys, outputs, strict=True))
-    if isinstance(result, (tuple, list)):
-        make = getattr(type(result), "_make", type(result))  # a named tuple takes its fields one by one
-        return [graph.lift(v) for v in result], lambda outputs: make(outputs)
-    if not isinstance(result, Value):
+    """Outputs as a flat list, and the way back to a value, or to tuples, lists and dicts of values; None stays None."""
+    found: list[Value] = []
+
+    def rebuild(item: Any) -> Callable[[list[Any]], Any]:
+        if isinstance(item, dict):
+            named = {key: rebuild(part) for key, part in item.items()}
+            return lambda outputs: {key: part(outputs) for key, part in named.items()}
+        if isinstance(item, (tuple, list)):
+            make = getattr(type(item), "_make", type(item))  # a named tuple takes its fields one by one
+            parts = [rebuild(part) for part in item]
+            return lambda outputs: make([part(outputs) for part in parts])
+        if item is None:
+            return lambda outputs: None
+        place = len(found)
+        found.append(graph.lift(item))
+        return lambda outputs: outputs[place]
+
+    structure = rebuild(result) if isinstance(result, (Value, dict, tuple, list)) else None
+    if structure is None or not found:
         raise ArgumentError(f"forward returned {type(result).__name__}; return a value, or a tuple, list or dict of values")
-    return [result], lambda outputs: outputs[0]
+    return found, structure
 
 
 def paths_of(module: Any) -> dict[int, str]:

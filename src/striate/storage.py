@@ -16,11 +16,11 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save as write_tensors
 
 from striate.architecture import describe, rebuild
 from striate.errors import ArgumentError, ModelFileError
@@ -43,7 +43,8 @@ def save(net: Module, path: str | Path, metadata: dict[str, Any] | None = None) 
         text = json.dumps(held, default=_plain)
     except TypeError as error:
         raise ArgumentError(f"the metadata cannot be written as JSON: {error}; use numbers, texts, lists and dicts") from None
-    replace(Path(path), write_tensors(net.state_dict(), {"striate": text}))
+    arrays = {name: variable.data for name, variable in net._state().items()}
+    replace(Path(path), tensors.pieces(arrays, {"striate": text}))
 
 
 def load(path: str | Path, net: Module | None = None) -> Module:
@@ -104,13 +105,13 @@ def _plain(item: Any) -> Any:
     raise TypeError(f"{type(item).__name__} is not data")
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
     """Put data in the place of a file: first beside it and safely on the disk, then renamed over it."""
     place = Path(os.path.realpath(path))
     beside = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
     try:
         with beside.open("xb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, place)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from striate import ops
+from striate.arithmetic import Arithmetic
 from striate.errors import ArgumentError
 from striate.ops.base import Array, Spec
+from striate.window import Window
 
 if TYPE_CHECKING:
     from striate.graph import Graph, Node
 
 
-class Value:
+class Value(Arithmetic):
     """A symbolic array: shape, dtype, and the node that makes it (None for inputs, parameters and constants).
 
     Arithmetic and the usual methods of an array add nodes to the graph.
@@ -64,134 +67,41 @@ class Value:
     def __iter__(self) -> Iterator[Value]:
         return (self[i] for i in range(self.shape[0]))
 
-    # arithmetic
-    def __add__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Add(), self, other)
+    def _numbers(self, *_: Any, **__: Any) -> Any:
+        raise ArgumentError(
+            f"'{self.name}' is symbolic: its numbers are not known while the network is traced; compute with the methods of "
+            "values and striate.nn.functional, and return what you want to see"
+        )
 
-    def __radd__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Add(), other, self)
+    __array__ = __float__ = __int__ = __index__ = item = numpy = tolist = _numbers
 
-    def __sub__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Subtract(), self, other)
+    def __setitem__(self, key: Any, item: Any) -> None:
+        raise ArgumentError(f"'{self.name}' cannot be changed in place; put parts together with st.cat, or choose with st.where")
 
-    def __rsub__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Subtract(), other, self)
+    def __getattr__(self, name: str) -> Any:
+        plain = name.rstrip("_")
+        if name.endswith("_") and not name.startswith("_") and hasattr(type(self), plain):
+            raise AttributeError(f"values are not changed in place, so there is no '{name}'; write x = x.{plain}(...)")
+        raise AttributeError(f"'Value' object has no attribute '{name}'")
 
-    def __mul__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Multiply(), self, other)
+    # the same numbers in another role
+    def float(self) -> Value:
+        """Whole numbers as float32; floats as they are."""
+        return self if self.dtype == "float32" else self.graph.apply(ops.ToFloat(), self)
 
-    def __rmul__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Multiply(), other, self)
+    def detach(self) -> Value:
+        """The same numbers, through which no gradient flows."""
+        return self.graph.apply(ops.Detach(), self)
 
-    def __truediv__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Divide(), self, other)
+    def to(self, *_: Any, **__: Any) -> Value:
+        """As float32: there is one device, and one type to compute in."""
+        return self.float()
 
-    def __rtruediv__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Divide(), other, self)
+    def contiguous(self) -> Value:
+        return self
 
-    def __neg__(self) -> Value:
-        return self.graph.apply(ops.Negate(), self)
-
-    def __pow__(self, exponent: float) -> Value:
-        return self.graph.apply(ops.Power(float(exponent)), self)
-
-    def __matmul__(self, other: Any) -> Value:
-        return matmul(self, self.graph.lift(other))
-
-    def __rmatmul__(self, other: Any) -> Value:
-        return matmul(self.graph.lift(other), self)
-
-    # comparisons, as masks of 1 and 0; == stays the identity of values
-    def __gt__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Compare("gt"), self, other)
-
-    def __ge__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Compare("ge"), self, other)
-
-    def __lt__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Compare("lt"), self, other)
-
-    def __le__(self, other: Any) -> Value:
-        return self.graph.apply(ops.Compare("le"), self, other)
-
-    def eq(self, other: Any) -> Value:
-        return self.graph.apply(ops.Compare("eq"), self, other)
-
-    def ne(self, other: Any) -> Value:
-        return self.graph.apply(ops.Compare("ne"), self, other)
-
-    matmul, pow, gt, ge, lt, le = __matmul__, __pow__, __gt__, __ge__, __lt__, __le__
-
-    def maximum(self, other: Any) -> Value:
-        return self.graph.apply(ops.Maximum(), self, other)
-
-    def minimum(self, other: Any) -> Value:
-        return self.graph.apply(ops.Minimum(), self, other)
-
-    def clamp(self, min: float | None = None, max: float | None = None) -> Value:
-        low, high = (-inf if min is None else float(min)), (inf if max is None else float(max))
-        return self.graph.apply(ops.Clamp(low, high), self)
-
-    clip = clamp
-
-    # functions of each element
-    def exp(self) -> Value:
-        return self.graph.apply(ops.Exp(), self)
-
-    def log(self) -> Value:
-        return self.graph.apply(ops.Log(), self)
-
-    def sqrt(self) -> Value:
-        return self.graph.apply(ops.Power(0.5), self)
-
-    def rsqrt(self) -> Value:
-        return self.graph.apply(ops.Power(-0.5), self)
-
-    def square(self) -> Value:
-        return self * self
-
-    def reciprocal(self) -> Value:
-        return 1 / self
-
-    def abs(self) -> Value:
-        return self.graph.apply(ops.Abs(), self)
-
-    def sign(self) -> Value:
-        return (self > 0) - (self < 0)
-
-    def erf(self) -> Value:
-        return self.graph.apply(ops.Erf(), self)
-
-    def sin(self) -> Value:
-        return self.graph.apply(ops.Sin(), self)
-
-    def cos(self) -> Value:
-        return self.graph.apply(ops.Cos(), self)
-
-    def relu(self) -> Value:
-        return self.graph.apply(ops.ReLU(), self)
-
-    def tanh(self) -> Value:
-        return self.graph.apply(ops.Tanh(), self)
-
-    def sigmoid(self) -> Value:
-        return self.graph.apply(ops.Sigmoid(), self)
-
-    def softmax(self, dim: int) -> Value:
-        return self.graph.apply(ops.Softmax(ops.axis(dim, self.ndim)), self)
-
-    def log_softmax(self, dim: int) -> Value:
-        return self.graph.apply(ops.LogSoftmax(ops.axis(dim, self.ndim)), self)
-
-    # reductions
-    def sum(self, dim: Any = None, keepdim: bool = False) -> Value:
-        return self.graph.apply(ops.Sum(ops.reduce_axes(dim, self.ndim), keepdim), self)
-
-    def mean(self, dim: Any = None, keepdim: bool = False) -> Value:
-        return self.graph.apply(ops.Mean(ops.reduce_axes(dim, self.ndim), keepdim), self)
-
-    def amax(self, dim: Any = None, keepdim: bool = False) -> Value:
-        return self.graph.apply(ops.Max(ops.reduce_axes(dim, self.ndim), keepdim), self)
+    type_as = to
+    clone = cpu = contiguous
 
     # shapes
     def reshape(self, *shape: Any) -> Value:
@@ -200,6 +110,11 @@ class Value:
 
     view = reshape
 
+    def view_as(self, other: Value) -> Value:
+        return self.reshape(other.shape)
+
+    reshape_as = view_as
+
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Value:
         return self.graph.apply(ops.Reshape(ops.flat_shape(self.shape, start_dim, end_dim)), self)
 
@@ -207,12 +122,14 @@ class Value:
         at = ops.axis(dim, self.ndim + 1)
         return self.reshape((*self.shape[:at], 1, *self.shape[at:]))
 
-    def squeeze(self, dim: int | None = None) -> Value:
-        drop = [i for i, n in enumerate(self.shape) if n == 1] if dim is None else [ops.axis(dim, self.ndim)]
+    def squeeze(self, dim: Any = None) -> Value:
+        """Without the axes of 1, or those of the axes given."""
+        drop = ops.reduce_axes(dim, self.ndim)
         return self.reshape(tuple(n for i, n in enumerate(self.shape) if i not in drop or n != 1))
 
-    def permute(self, *dims: Any) -> Value:
-        order = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    def permute(self, *axes: Any, dims: Any = None) -> Value:
+        given = dims if dims is not None else axes
+        order = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
         return self.graph.apply(ops.Transpose(tuple(ops.axis(d, self.ndim) for d in order)), self)
 
     def transpose(self, dim0: int, dim1: int) -> Value:
@@ -225,8 +142,31 @@ class Value:
         wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
         return self.graph.apply(ops.Expand(ops.expand_shape(self.shape, wanted)), self)
 
-    def contiguous(self) -> Value:
-        return self
+    broadcast_to = expand
+
+    def expand_as(self, other: Value) -> Value:
+        return self.expand(other.shape)
+
+    def ravel(self) -> Value:
+        return self.flatten()
+
+    def t(self) -> Value:
+        """A matrix with rows and columns exchanged."""
+        return self.permute(*reversed(range(self.ndim)))
+
+    @property
+    def T(self) -> Value:
+        return self.t()
+
+    @property
+    def mT(self) -> Value:
+        return self.transpose(-1, -2)
+
+    def select(self, dim: int, index: int) -> Value:
+        return self[(slice(None),) * ops.axis(dim, self.ndim) + (index,)]
+
+    def unbind(self, dim: int = 0) -> tuple[Value, ...]:
+        return tuple(self.select(dim, i) for i in range(self.shape[ops.axis(dim, self.ndim)]))
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Value, ...]:
         at = ops.axis(dim, self.ndim)
@@ -243,13 +183,15 @@ class Value:
         at = ops.axis(dim, self.ndim)
         return self.graph.apply(ops.slice_axis(self.shape, at, start, start + length), self)
 
-    def movedim(self, source: int, destination: int) -> Value:
-        order = [i for i in range(self.ndim) if i != ops.axis(source, self.ndim)]
-        order.insert(ops.axis(destination, self.ndim), ops.axis(source, self.ndim))
-        return self.permute(order)
+    def movedim(self, source: Any, destination: Any) -> Value:
+        """Axes at other places, the others in their order."""
+        pairs = zip(*([source, destination] if isinstance(source, Sequence) else [[source], [destination]]), strict=True)
+        moved = {ops.axis(to, self.ndim): ops.axis(at, self.ndim) for at, to in pairs}
+        rest = iter([i for i in range(self.ndim) if i not in moved.values()])
+        return self.permute([moved[i] if i in moved else next(rest) for i in range(self.ndim)])
 
     moveaxis = movedim
-    swapaxes = transpose
+    swapaxes = swapdims = transpose
 
     def repeat(self, *sizes: Any) -> Value:
         """The whole of it so many times along each axis; more numbers than axes make new ones in front."""
@@ -262,28 +204,101 @@ class Value:
         times = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
         return self.repeat((1,) * (self.ndim - len(times)) + times)
 
-    def flip(self, *dims: Any) -> Value:
-        return self.graph.apply(ops.Flip(ops.reduce_axes(dims[0] if len(dims) == 1 else dims, self.ndim)), self)
+    def flip(self, *axes: Any, dims: Any = None) -> Value:
+        """Backwards along some axes: flip(2, 3), flip((2, 3)) or flip(dims=(2, 3))."""
+        given = dims if dims is not None else axes[0] if len(axes) == 1 else axes
+        return self.graph.apply(ops.Flip(ops.reduce_axes(given, self.ndim)), self)
 
-    def roll(self, shifts: int, dims: int) -> Value:
-        """Moved along an axis by `shifts` elements; what leaves at one end comes in at the other."""
+    def roll(self, shifts: Any, dims: Any = None) -> Value:
+        """Moved along axes by `shifts` elements; what leaves at one end comes in at the other. Without axes, as one row."""
+        if dims is None:
+            return self.flatten().roll(shifts, 0).reshape(self.shape)
+        if isinstance(dims, Sequence):
+            y = self
+            for shift, dim in zip(shifts, dims, strict=True):
+                y = y.roll(shift, dim)
+            return y
         at = ops.axis(dims, self.ndim)
         n = self.shape[at]
-        cut = -shifts % n
+        cut = -shifts % n if n else 0
         parts = self.narrow(at, cut, n - cut), self.narrow(at, 0, cut)
         return self.graph.apply(ops.Concat(at), *parts) if cut else self
 
+    def unflatten(self, dim: int, sizes: Sequence[int]) -> Value:
+        """One axis as several."""
+        at = ops.axis(dim, self.ndim)
+        return self.reshape(*self.shape[:at], *ops.fill_shape(self.shape[at : at + 1], sizes), *self.shape[at + 1 :])
+
+    def repeat_interleave(self, repeats: int, dim: int) -> Value:
+        """Each element so many times along an axis, one after the other."""
+        at = ops.axis(dim, self.ndim)
+        wide = self.unsqueeze(at + 1).expand(*self.shape[: at + 1], repeats, *self.shape[at + 1 :])
+        return wide.flatten(at, at + 1)
+
+    def unfold(self, dimension: int, size: int, step: int) -> Value:
+        """Windows of `size` elements along an axis, `step` apart, as a new last axis."""
+        at = ops.axis(dimension, self.ndim)
+        count = Window(size, step).out(self.shape[at])
+        taps = [self[(*(slice(None),) * at, slice(t, t + (count - 1) * step + 1, step))].unsqueeze(-1) for t in range(size)]
+        return taps[0] if size == 1 else self.graph.apply(ops.Concat(self.ndim), *taps)
+
+    def tril(self, diagonal: int = 0) -> Value:
+        """The lower triangle of the last two axes, zeros above it."""
+        return self.where(np.tril(np.ones(self.shape[-2:], np.float32), diagonal), 0.0)
+
+    def triu(self, diagonal: int = 0) -> Value:
+        """The upper triangle of the last two axes, zeros below it."""
+        return self.where(np.triu(np.ones(self.shape[-2:], np.float32), diagonal), 0.0)
+
+    def where(self, condition: Any, other: Any) -> Value:
+        """x where the condition is not 0, else other."""
+        return self.graph.apply(ops.Where(), self.graph.lift(condition).float(), self, other)
+
+    def new_full(self, size: Sequence[int], fill_value: float) -> Value:
+        """A constant array."""
+        return self.graph.constant(np.full(size, fill_value, np.float32))
+
+    def new_zeros(self, *size: Any) -> Value:
+        return self.new_full(size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size, 0.0)
+
+    def new_ones(self, *size: Any) -> Value:
+        return self.new_full(size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size, 1.0)
+
+    def index_select(self, dim: int, index: Any) -> Value:
+        """The elements of an axis at some places, known while the network is traced."""
+        at = ops.axis(dim, self.ndim)
+        parts = [self.narrow(at, start, stop - start) for start, stop in runs(index, self.shape[at])]
+        return parts[0] if len(parts) == 1 else self.graph.apply(ops.Concat(at), *parts)
+
     def __getitem__(self, key: Any) -> Value:
+        keys = key if isinstance(key, tuple) else (key,)
+        lists = [i for i, item in enumerate(keys) if isinstance(item, (list, np.ndarray))]
+        if lists:
+            return self._pick(keys, lists[0])
         sliced, shape = ops.slice_of(self.shape, key)
         value = self if sliced is None else self.graph.apply(sliced, self)
         return value if value.shape == shape else value.reshape(shape)
 
+    def _pick(self, keys: tuple[Any, ...], i: int) -> Value:
+        """x[keys] where keys[i] is a list of places and all others are slices."""
+        others = (*keys[:i], *keys[i + 1:])
+        if not all(isinstance(item, slice) or item is Ellipsis for item in others):
+            raise ArgumentError(f"an index with a list of places takes slices and '...' beside it, got {others}; "
+                                "index twice, or use index_select")
+        at = self.ndim - len(keys) + i if Ellipsis in keys[:i] else i
+        return self[(*keys[:i], slice(None), *keys[i + 1:])].index_select(at, keys[i])
 
-def matmul(a: Value, b: Value) -> Value:
-    """a @ b as in NumPy: an input of one axis is a row on the left and a column on the right, and that axis is gone after it."""
-    left, right = (a if a.ndim > 1 else a.unsqueeze(0)), (b if b.ndim > 1 else b.unsqueeze(1))
-    batch = ops.broadcast(left.shape[:-2], right.shape[:-2])
-    left, right = (v if prod(v.shape[:-2]) in (1, prod(batch)) else v.expand(*batch, *v.shape[-2:]) for v in (left, right))
-    y = a.graph.apply(ops.MatMul(), left, right)
-    y = y if b.ndim > 1 else y.squeeze(-1)
-    return y if a.ndim > 1 else y.squeeze(-1 if b.ndim == 1 else -2)
+
+def runs(index: Any, n: int) -> list[tuple[int, int]]:
+    """Places on an axis of n elements, as whole numbers or as a mask, in runs (start, stop) of neighbours.
+
+    >>> runs([0, 1, 2, 5, -1], 7)
+    [(0, 3), (5, 7)]
+    """
+    places = np.asarray(index)
+    places = np.flatnonzero(places) if places.dtype == bool and places.shape == (n,) else places
+    if places.ndim != 1 or not places.size or places.dtype.kind not in "iu" or places.min() < -n or places.max() >= n:
+        raise ArgumentError(f"an axis of {n} elements is indexed by whole numbers from {-n} to {n - 1}, got {index}")
+    places = places % n
+    starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+    return [(int(places[a]), int(places[a]) + int(b - a)) for a, b in zip(starts, [*starts[1:], len(places)])]

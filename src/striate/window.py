@@ -263,7 +263,8 @@ def pair(value: int | Sequence[int], name: str, rank: int = 2) -> tuple[int, ...
     >>> pair(3, "kernel_size"), pair((1, 2), "kernel_size")
     ((3, 3), (1, 2))
     """
-    given = value if isinstance(value, Sequence) else (value,) * rank
+    given = value if isinstance(value, Sequence) else (value,)
+    given = given if len(given) != 1 else (given[0],) * rank
     try:
         values = tuple(index(v) for v in given)
     except TypeError:

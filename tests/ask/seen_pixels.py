@@ -65,7 +65,7 @@ def conv(net, x, values, pick):
     size, stride, dilation, pads = pick(1, 2, 3, 5), pick(1, 1, 2, 3), pick(1, 1, 2, 3), pick(0, 1, 2)
     if not fits(x, size, dilation, pads):
         return None
-    padding = pick(pads, (pads, pads + 1, pads, pads), "same" if stride == 1 else pads)
+    padding = pick(pads, (pads, pads + 1, pads, pads), "same", "same_lower")
     groups = pick(1, 2 if x.shape[1] == 2 else 1)
     return net.layer(lambda: nn.Conv2d(x.shape[1], 2, size, stride, padding, dilation, groups, bias=False))(x)
 
@@ -87,7 +87,8 @@ def join(net, x, values, pick):
 
 def transposed(net, x, values, pick):
     size, stride, padding, dilation = pick(2, 3, 4), pick(1, 2, 3), pick(0, 1), pick(1, 2)
-    return net.layer(lambda: nn.ConvTranspose2d(x.shape[1], 2, size, stride, padding, dilation=dilation, bias=False))(x)
+    more = pick(0, stride - 1)
+    return net.layer(lambda: nn.ConvTranspose2d(x.shape[1], 2, size, stride, padding, more, dilation=dilation, bias=False))(x)
 
 
 def upsample(net, x, values, pick):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import striate as st
 from striate import nn
@@ -43,6 +44,16 @@ def test_a_shared_parameter_shows_its_whole_gradient():
     assert len(rows) == 2
     for row in rows:
         assert row.gradients["layer.weight"] == pytest.approx(gradients["layer.weight"], abs=1e-5)
+
+
+def test_a_network_of_torch():
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Sigmoid(), torch.nn.Linear(4, 2))
+    x, y = np.ones((5, 3), np.float32), np.zeros((5, 2), np.float32)
+    found = explain_backward(net, nn.MSELoss(), x, y, show=False)
+    torch.nn.functional.mse_loss(net(torch.from_numpy(x)), torch.from_numpy(y)).backward()
+    for layer in ("0", "2"):
+        wanted = net.get_parameter(f"{layer}.weight").grad.numpy()
+        assert found.of(layer).gradients[f"{layer}.weight"] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_a_loss_of_many_numbers_is_refused():

@@ -209,6 +209,21 @@ def test_it_is_shown_and_plain_data():
     assert {"forward", "backward", "update", "total", "left_out"} <= set(found.to_dict())
 
 
+COPIES = {"reshape", "expand", "transpose", "concat", "slice", "slice_gradient", "embedding", "pad", "pad_gradient", "flip",
+          "resample", "detach"}
+"""All that an operator may do without arithmetic; a resample of nearest neighbours only."""
+
+
+@pytest.mark.parametrize("convention", ["macs", "flops"])
+@pytest.mark.parametrize("name", ["lenet5", "captcha", "textcnn", "googlenet_tiny", "resnet_tiny", "mobilenet_v2_tiny", "espcn"])
+def test_every_operator_counts_or_is_listed(name, convention):
+    net = models.create(name)
+    found = cost(net, models.input_shape(net), convention, batch=2, optimizer=optim.Adam())
+    for row in found.rows:
+        assert (found.count(row) > 0) + (row.op in found.left_out and not found.count(row)) + (not row.flops) == 1, row
+    assert COPIES >= found.moves.keys() and found.to_dict()["moves"] == found.moves
+
+
 def test_wrong_use_is_explained():
     with pytest.raises(ArgumentError) as error:
         cost(nn.ReLU(), (3,), convention="ops")

@@ -34,6 +34,8 @@ def test_equal_weights_give_the_binomial_picture():
     np.testing.assert_allclose(found.picture, wanted, atol=1e-6)
     assert found.position == (10, 10) and found.theoretical.size == (9, 9)
     assert found.size == np.sqrt((wanted > 1 - 0.9545).sum()) and found.ratio == found.size / 9
+    assert repr(found) == f"EffectiveField(size={found.size:.1f}, ratio={found.ratio:.0%} of (9, 9))"
+    assert repr(found.theoretical) == "Field(size=(9, 9), stride=(1, 1), start=(0.5, 0.5), padding=(4, 4))"
 
 
 def test_it_shrinks_relative_to_the_theoretical_one_with_depth():
@@ -87,14 +89,3 @@ def test_wrong_use_is_explained(tmp_path):
         with pytest.raises(ArgumentError) as error:
             call()
         assert str(error.value) == text
-
-
-def test_the_page_is_true():
-    import doctest
-    from pathlib import Path
-
-    page = Path(__file__).parent.parent.parent / "docs" / "receptive_field.md"
-    text = page.read_text(encoding="utf-8").replace("```", "")
-    shown = doctest.DocTestParser().get_doctest(text, {}, page.name, None, 0)
-    result = doctest.DocTestRunner().run(shown)
-    assert result.attempted > 5 and result.failed == 0

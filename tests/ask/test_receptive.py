@@ -1,5 +1,6 @@
 """Receptive fields against the gradient's support, and what the answer says."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 from tests.ask.seen_pixels import RandomDag, positive, support
 
 import striate as st
-from striate import nn
+from striate import models, nn
 from striate.ask.receptive import Box
 from striate.errors import ArgumentError
 from striate.nn import functional as F
+from striate.nn import init
 
 SHAPE = (2, 29, 24)
 
@@ -49,6 +51,22 @@ def test_size_and_stride_of_windows_and_branches(seed):
         first, stop = found.box((p, p)).unclipped[0]
         assert (first, stop) == (found.stride[0] * p - found.padding[0], found.stride[0] * p - found.padding[0] + found.size[0])
         assert found.center[0] + found.stride[0] * p == (first + stop - 1) / 2
+
+
+PUBLISHED = {
+    "vgg16": ("features", 212, 90), "alexnet": ("features", 195, 64), "resnet18": ("layer4", 435, 217),
+    "resnet34": ("layer4", 899, 449), "resnet50": ("layer4", 427, 213), "mobilenet_v1": ("blocks.4.1", 315, 157),
+    "mobilenet_v2": ("features", 491, 245), "inception_v3": ("Mixed_7c", 1311, 618),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_fields_of_our_models(name):
+    layer, size, padding = PUBLISHED[name]
+    with init.skipped():
+        net = models.create(name)
+    found = st.receptive_field(net, models.input_shape(net), of=layer)
+    assert (found.size, found.stride, found.padding, found.aligned) == ((size,) * 2, (32, 32), (padding,) * 2, True)
 
 
 def test_one_window():
@@ -198,6 +216,17 @@ def test_wrong_use_is_explained():
         with pytest.raises(ArgumentError) as error:
             call()
         assert str(error.value) == text
+
+
+def test_a_bar_for_each_field(tmp_path):
+    net = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 2, 3, padding=1), nn.Flatten())
+    found = st.receptive_field(net, (2, 16, 24))
+    text = found.save(tmp_path / "fields.svg").read_text()
+    bars = [tuple(map(float, bar)) for bar in re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', text)]
+    assert [width / 460 * 24 for _, width in bars] == pytest.approx([24, 3, 4, 8, 24], abs=0.01)  # the image, then the layers
+    assert len({round(x + width / 2, 1) for x, width in bars}) == 1
+    assert [word for word in re.findall(">([^<]+)</text>", text)] == [
+        "Receptive fields of Sequential, pixels in width", "image: 24", "0", "3", "2", "4", "3", "8", "4", "24"]
 
 
 def test_it_prints_a_table():

@@ -5,9 +5,10 @@ from itertools import product
 
 import pytest
 
-from striate import explain, models, nn
+from striate import explain, models, nn, summary
 from striate.ask.shapes import keeping
 from striate.nn import functional as F
+from striate.nn import init
 from striate.window import Window
 
 
@@ -43,6 +44,20 @@ def test_every_step_of_a_network():
                                    "    parameters: 6 * 1 * 5 * 5 + 6 = 156")
     assert found.steps[6].formula == "16 * 5 * 5 = 400"
     assert (found.steps[7].formula, found.steps[7].parameters) == ("400 features read, 120 made", "120 * 400 + 120 = 48120")
+
+
+@pytest.mark.parametrize("name", models.list())
+def test_every_model_is_explained(name):
+    with init.skipped():
+        net = models.create(name)
+    item = models.input_shape(net)
+    found = explain(net, item, show=False)
+    assert found.error is None and len(found.steps) > 5
+    assert sum(int(step.parameters.rpartition(" = ")[2]) for step in found.steps if step.parameters) == \
+        sum(row.parameters for row in summary(net, item, show=False).rows)
+    moves = [step for step in found.steps if step.op.startswith(("conv", "max_pool", "avg_pool"))]
+    for equation in [part for step in moves for part in step.formula.split("; ") if " = " in part]:
+        assert holds(equation), equation
 
 
 def test_steps_of_other_operators():
@@ -111,6 +126,43 @@ def test_a_window_larger_than_what_is_left():
     assert [step.output for step in found.steps] == [(1, 4, 4), (1, 2, 2)]
     assert "does not fit in 2" in str(found.error)
     assert found.mends == ("0: padding=1 keeps 6 x 6", "1: padding=1 keeps 4 x 4")
+
+
+class Skip(nn.Module):
+    """Down and up again, beside what was there before."""
+
+    def __init__(self, ceil_mode=False, output_padding=0):
+        super().__init__()
+        self.down = nn.MaxPool2d(2, ceil_mode=ceil_mode)
+        self.up = nn.ConvTranspose2d(4, 4, 3, 2, padding=1 if ceil_mode else 0, output_padding=output_padding)
+
+    def forward(self, x):
+        return F.cat([x, self.up(self.down(x))], 1)
+
+
+def test_what_a_stride_leaves_over_can_be_mended():
+    assert explain(Skip(), (4, 16, 16), show=False).mends == ("up: output_padding=1 makes 18 x 18",)
+    found = explain(Skip(ceil_mode=True), (4, 16, 16), show=False)
+    assert "(1, 4, 15, 15)" in str(found.error) and found.mends == ("up: output_padding=1 makes 16 x 16",)
+    assert explain(Skip(ceil_mode=True, output_padding=1), (4, 16, 16), show=False).error is None
+    odd = explain(Skip(), (4, 15, 16), show=False)
+    assert odd.mends == ("down: ceil_mode=True makes 8 x 8", "up: output_padding=1 makes 16 x 18")
+    assert explain(Skip(ceil_mode=True), (4, 15, 15), show=False).error is None
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_a_shortcut_with_a_stride(padding):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.short = nn.Conv2d(4, 8, 3, 2, padding), nn.Conv2d(4, 8, 1, 2)
+
+        def forward(self, x):
+            return self.conv(x) + self.short(x)
+
+    found = explain(Block(), (4, 16, 18), show=False)
+    assert found.mends == (() if padding else ("conv: padding=1 makes 8 x 9",))
+    assert (found.error is None) == bool(padding)
 
 
 @pytest.mark.parametrize("size, dilation, wanted", [(3, 1, "1"), (5, 1, "2"), (3, 2, "2"), (4, 1, "'same'"), (4, 2, "3")])

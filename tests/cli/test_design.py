@@ -2,6 +2,7 @@
 
 import pytest
 
+from striate import vision
 from striate.cli.main import run
 
 
@@ -22,12 +23,29 @@ def test_answers(arguments, text, capsys):
 
 def test_kernels(capsys):
     assert run(["design", "kernel", "1,0,-1; 2,0,-2; 1,0,-1"]) == 0
-    assert capsys.readouterr().out.startswith("rank 1: separable, column (")
+    rows = capsys.readouterr().out
+    assert rows.startswith("rank 1: separable, column (")
+    assert run(["design", "kernel", "-1 0 1; -2 0 2; -1 0 1"]) == 0
+    assert "separable" in capsys.readouterr().out
+    assert run(["design", "kernel", "0 0; 0 0"]) == 0
+    assert capsys.readouterr().out == "rank 0: all zeros, nothing to multiply\n"
+    assert run(["design", "kernel", "sobel_x"]) == 0
+    assert capsys.readouterr().out == rows
 
 
 @pytest.mark.parametrize("arguments, text", [
-    (["kernel", "1 2; 3"], "striate: Invalid value: a kernel is rows of equally many numbers, such as '1 2 1; 2 4 2; 1 2 1', got "
-                           "'1 2; 3'; see striate design kernel --help"),
+    (["kernel", "1 2; 3"], "striate: Invalid value: every row of a kernel needs equally many numbers, got 2, 1; see striate "
+                           "design kernel --help"),
+    (["kernel", "sobel"], "striate: there is no kernel 'sobel'; there are " + ", ".join(vision.KERNELS)),
+    (["kernel", "1 x"], "striate: Invalid value: rows of numbers look like '1 2 1; 2 4 2; 1 2 1', got '1 x'; see striate design "
+                        "kernel --help"),
+    (["kernel", "nan 1"], "striate: a kernel is an array (R, S) of finite numbers, got [[nan, 1.0]]"),
+    (["stack", "7", "--channels", "0"], "striate: a stack has at least 1 channel and windows of 2 pixels, got channels=0, "
+                                        "small=3"),
+    (["padding", "3", "--size", "0"], "striate: an axis has at least 1 pixel, got size=0"),
+    (["padding", "0"], "striate: a window's size must be at least 1, got 0; use a positive whole number"),
+    (["dilation", "1"], "striate: dilation widens fields of 2 pixels and more with windows of 2 and more, got field=1, "
+                        "kernel_size=3"),
     (["stack", "6"], "striate: layers of 3 pixels see 1 + 2 * layers pixels, which is never 6 with two layers or more; use a "
                      "size such as 7"),
 ])

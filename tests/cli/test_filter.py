@@ -33,7 +33,7 @@ def test_rows_of_numbers_beside_the_input(photo):
 
 WRONG = {
     "there is no kernel 'sharp'; there are " + ", ".join(vision.KERNELS): ("photo.png", "--kernel", "sharp"),
-    "Invalid value for --kernel: every row of a kernel needs equally many numbers, got 2, 1; see striate filter --help":
+    "Invalid value: every row of a kernel needs equally many numbers, got 2, 1; see striate filter --help":
         ("photo.png", "--kernel", "1 2; 3"),
     "Missing option '--kernel'; see striate filter --help": ("photo.png",),
 }  # fmt: skip

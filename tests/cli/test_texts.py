@@ -22,7 +22,7 @@ def test_train_then_predict(reviews, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("textcnn on reviews: ")
     assert lines[0].endswith(" parameters, 640 sentences to train, 160 to validate")
-    assert lines[4].endswith("was the best; it is in reviews.safetensors")
+    assert lines[5].endswith("was the best; it is in reviews.safetensors")
     told = load_metadata("reviews.safetensors")
     assert told["classes"] == ["bad", "good"] and told["input_shape"] == [24] and "camera" in told["tokens"]
     assert load("reviews.safetensors").config["num_embeddings"] == len(told["tokens"]) + 2

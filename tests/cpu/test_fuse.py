@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from tests.cpu.helpers import FORWARD, close, floats
+from tests.cpu.helpers import FORWARD, check_network, close, floats, reference_vjp
 
 import striate as st
 from striate import nn, ops
 from striate.cpu.fuse import fuse, simplify, written
 from striate.cpu.layout import canonical, channels_last, plain
+from striate.engine import _vjp_builder
 from striate.graph import Graph
 from striate.nn import functional as F
 
@@ -47,6 +48,30 @@ def test_a_residual_block_is_two_kernels():
 
     net = Net(forward, a=nn.Conv2d(4, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1), scale=nn.Parameter(np.ones((4, 1, 1))))
     assert groups_of(net, (2, 4, 5, 5)) == ["conv2d relu", "conv2d multiply add relu"]
+
+
+def test_a_loss_is_added_up_where_it_is_computed():
+    assert groups_of(nn.MSELoss(), (2, 3, 4, 5), (2, 3, 4, 5)) == ["subtract multiply mean"]
+    assert groups_of(Net(lambda net, x, y: (x - y).abs().sum() * 2), (5, 7), (5, 7)) == ["subtract abs sum"]
+
+
+@pytest.mark.parametrize("forward", [
+    lambda net, x, y: ((x * y).sum() * x - y).relu(),
+    lambda net, x, y: (z := x * y) / z.mean() + (z * y).sum() + z.sum(),
+    lambda net, x, y: (x * y[:1]).mean(),
+    lambda net, x, y: nn.functional.dropout(x * y, 0.5).sum(),
+    lambda net, x, y: (x.mean() * y.mean() + (x - x.mean()).square().mean()),
+])  # fmt: skip
+def test_totals_and_what_follows_from_them(forward):
+    net, x, y = Net(forward), floats(2, 3, 4, 5), floats(2, 3, 4, 5, seed=1)
+    check_network(net, x, y)
+
+
+def test_equal_nodes_are_computed_once_and_numbers_are_not_spread_out():
+    """The gradient of x * x is dy * x twice, where dy is one number."""
+    graph, *_ = _vjp_builder(nn.MSELoss())(floats(2, 3), floats(2, 3))
+    names = [n.op.name for n in simplify(graph).nodes]
+    assert "expand" not in names and names.count("multiply") == 2
 
 
 def test_fixed_batch_norm_joins_the_convolution():
@@ -146,3 +171,49 @@ def test_pads_in_front_of_a_convolution_and_slices_behind():
     net = Net(lambda net, x: net.a(F.pad(x, (1, 2, 0, 1), value=2.0))[:, :, 1::2, ::3], a=nn.Conv2d(3, 4, 3))
     x = floats(2, 3, 5, 6)
     close(net(x), st.trace(net, x).run(x, target="reference", dtype=np.float64), FORWARD)
+
+
+POOLED = {
+    "window": (nn.MaxPool2d(2), (2, 4, 6, 6)),
+    "overlapping, padded": (nn.MaxPool2d(3, 2, 1), (3, 4, 7, 9)),
+    "one axis": (nn.MaxPool1d(3, 2), (2, 5, 11)),
+    "three axes": (nn.MaxPool3d(2), (2, 3, 4, 5, 6)),
+}
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_a_rectifier_waits_for_the_maximum(name):
+    """Zeros tie and values below zero win where all are, which makes no difference."""
+    pool, shape = POOLED[name]
+    net = Net(lambda net, x: net.pool((x * 2).relu()), pool=pool)
+    names = [n.op.name for n in simplify(st.trace(net, shape)).nodes]
+    assert names.index("relu") > names.index(f"max_pool{len(shape) - 2}d") and names.count("relu") == 1
+    x = np.round(floats(*shape))
+    y, pullback = st.vjp(net, x)
+    dy = floats(*y.shape, seed=1)
+    wanted = reference_vjp(net, [x])([dy], np.float32)
+    assert np.array_equal(y, wanted["output 0"])
+    close(pullback(dy)[0], wanted["dx 0"], 1e-6)
+
+
+def large_arrays(net, *shape):
+    """Names of the nodes of both passes whose outputs are as large as the input."""
+    graph, _ = _vjp_builder(net)(floats(*shape))
+    return [n.op.name for n in simplify(graph).nodes if n.output.spec.size == np.prod(shape)]
+
+
+def test_what_waits_needs_no_large_array():
+    net = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))
+    assert large_arrays(net, 2, 4, 6, 6) == ["max_pool2d_gradient"]
+
+
+@pytest.mark.parametrize("forward", [
+    lambda net, x: net.pool(y := x.relu()) + y[:, :, ::2, ::2],
+    lambda net, x: net.pool(x.relu()) + nn.functional.max_pool2d(x.relu() + 1, 2),
+    lambda net, x: sum(pool(y) for y in [x.relu()] for pool in (net.pool, nn.MaxPool2d(2))),
+    lambda net, x: (y := x.relu(), net.pool(y))[::-1],
+    lambda net, x: nn.MaxPool2d(2, return_indices=True)(x.relu()),
+])  # fmt: skip
+def test_rectifiers_that_others_read(forward):
+    net, x = Net(forward, pool=nn.MaxPool2d(2)), floats(2, 3, 4, 6)
+    check_network(net, x)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,8 @@ def test_pack_is_the_order_of_axes_and_unpack_its_way_back(item):
     layout, x = layout_of(shape, order), numbers(shape)
     flat = layout.pack(x)
     np.testing.assert_array_equal(flat, x.transpose(order).reshape(-1))
+    np.testing.assert_array_equal(layout.pack(x, out := np.empty_like(flat)), out)
+    np.testing.assert_array_equal(out, flat)
     np.testing.assert_array_equal(layout.unpack(flat, shape), x)
     assert layout.size == x.size
 
@@ -131,6 +134,7 @@ def test_packed_weights(groups, K, C, R, S, lanes, turned):
     form = Packed(groups, K, C, R, S, lanes, turned)
     w = numbers((groups * K, C, R, S)) + 1
     flat = form.pack(w)
+    np.testing.assert_array_equal(form.pack(w, np.full_like(flat, np.nan)), flat)
     assert flat.size == form.size == np.count_nonzero(flat) + form.size - w.size  # each weight once, zeros past the end
     np.testing.assert_array_equal(form.unpack(flat, w.shape), w)
     across, along = (C, K) if turned else (K, C)
@@ -148,3 +152,7 @@ def test_packed_columns():
     flat = form.pack(w)
     np.testing.assert_array_equal(form.unpack(flat, w.shape), w)
     np.testing.assert_array_equal(flat.reshape(12, 8)[:, 3], columns.pack(w[3]))
+    turned = replace(form, turned=True)
+    flat = turned.pack(w)
+    np.testing.assert_array_equal(turned.unpack(flat, w.shape), w)
+    np.testing.assert_array_equal(flat.reshape(2, 5, 8).transpose(1, 0, 2).reshape(5, 16)[3, :12], columns.pack(w[3]))

@@ -8,6 +8,7 @@ from tests.cpu.helpers import FORWARD, GRADIENT, check_network, close, floats
 import striate as st
 from striate import nn
 from striate.errors import ArgumentError, DataError, ShapeError
+from striate.nn import functional as F
 
 REDUCTIONS = ["mean", "sum", "none"]
 numbers = lambda shape, seed: floats(*shape, seed=seed)  # noqa: E731
@@ -42,6 +43,17 @@ ELEMENTS = [
     (lambda n, r: n.MultiLabelSoftMarginLoss(reduction=r), numbers, chances),
     (lambda n, r: n.MultiLabelSoftMarginLoss(tensor(n, W), reduction=r), numbers, chances),
 ]  # fmt: skip
+
+
+class Call(nn.Module):
+    """A module whose forward is one function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
 
 
 def check(make, *arrays: np.ndarray) -> None:
@@ -174,14 +186,56 @@ def test_labels_that_are_no_class_are_refused(loss):
                                 "mend the labels or give the last layer more outputs")
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_classes_of_a_row(reduction):
+    """Each row's classes end at the first -1, whatever follows; all classes and none are allowed."""
+    targets = np.array([[3, 0, -1, 1], [-1, 2, 2, 2], [1, -1, -1, -1], [0, 1, 2, 3]])
+    check(lambda n: n.MultiLabelMarginLoss(reduction=reduction), floats(4, 4), targets)
+    check(lambda n: n.MultiLabelMarginLoss(reduction=reduction), floats(4), targets[0])
+    with pytest.raises(DataError, match=r"^label 4 at index \(0, 1\) is outside 0\.\.3: the network has 4 "):
+        nn.MultiLabelMarginLoss()(floats(4), np.array([0, 4, -1, 0]))
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_triplets_of_any_distance(reduction, swap):
+    arrays = [floats(5, 4, seed=i) for i in range(3)]
+    check(lambda n: n.TripletMarginWithDistanceLoss(margin=0.7, swap=swap, reduction=reduction), *arrays)
+    distance = lambda n: {"distance_function": lambda a, b: 1 - n.functional.cosine_similarity(a, b)}  # noqa: E731
+    check(lambda n: n.TripletMarginWithDistanceLoss(**distance(n), swap=swap, reduction=reduction), *arrays)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
+def test_weights_of_elements(name, reduction):
+    """The weighted mean of squares and of sizes divides by the weights, that of Huber's loss by their number, as in PyTorch."""
+    x, t, w = floats(2, 3, 4), floats(2, 3, 4, seed=1), np.abs(floats(2, 3, 4, seed=2))
+    ours = Call(lambda *a: getattr(F, name)(*a[:2], weight=a[2], reduction=reduction))
+    tensors = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, t, w)]
+    wanted = getattr(torch.nn.functional, name)(*tensors[:2], weight=tensors[2], reduction=reduction)
+    y, pullback = st.vjp(ours, x, t, w)
+    close(y, wanted.detach(), FORWARD)
+    wanted.backward(torch.ones_like(wanted))
+    for got, tensor in zip(pullback(np.ones_like(y))[0], tensors, strict=True):
+        close(got, tensor.grad, GRADIENT)
+
+
+@pytest.mark.parametrize("make", [lambda n: n.MarginRankingLoss(0.3), lambda n: n.SoftMarginLoss(), lambda n: n.MSELoss()])
+def test_targets_of_whole_numbers_are_calculated_with(make):
+    arrays = [floats(6, seed=i) for i in range(2 if isinstance(make(nn), nn.MarginRankingLoss) else 1)]
+    check(make, *arrays, np.array([1, -1, 1, 1, -1, 1]))
+
+
 WRONG = {
     "the input has shape (2, 3) but the target (3,); give both the same shape": (nn.HuberLoss(), floats(2, 3), floats(3)),
-    "target has dtype int64 but holds numbers; convert it with astype('float32')":
-        (nn.BCEWithLogitsLoss(), floats(2), np.array([0, 1])),
-    "gaussian_nll_loss: var has shape (4,), the input (2, 3); give var the input's shape, or 1 for its last axis":
+    "gaussian_nll_loss: var has shape (4,), the input (2, 3); give var the input's shape, or 1 for one of its axes":
         (nn.GaussianNLLLoss(), floats(2, 3), floats(2, 3), floats(4)),
     "multi_margin_loss: scores (2, 3) (N, C) and target (3,) (N,) do not fit; give one class index a row":
         (nn.MultiMarginLoss(), floats(2, 3), np.array([0, 1, 2])),
+    "multilabel_margin_loss: scores (2, 3) and target (2,) must both be (N, C) or (C,); "
+    "give each row its classes, then -1 up to C numbers": (nn.MultiLabelMarginLoss(), floats(2, 3), np.array([0, 1])),
+    "weight has shape (3,), the input (2, 3); give each element its weight":
+        (Call(lambda x, t, w: F.mse_loss(x, t, weight=w)), floats(2, 3), floats(2, 3), floats(3)),
     "cosine_embedding_loss: inputs (2, 3) (N, C) and target (3,) (N,) do not fit; give one target a row":
         (nn.CosineEmbeddingLoss(), floats(2, 3), floats(2, 3), floats(3)),
     "bilinear: a (2, 3) (..., I), b (2, 3) (..., J) and the weight (4, 3, 2) (K, I, J) do not fit; "
@@ -198,10 +252,13 @@ def test_errors(text):
 
 
 ARGUMENTS = {
-    "delta must be greater than 0, got 0": lambda: nn.HuberLoss(delta=0),
+    "delta must be a number greater than 0, got 0": lambda: nn.HuberLoss(delta=0),
+    "delta must be a number greater than 0, got 1j": lambda: nn.HuberLoss(delta=1j),
+    "margin must be greater than 0, got 0": lambda: nn.TripletMarginWithDistanceLoss(margin=0),
+    "ignore_index=1 is for class indices, the target holds probabilities; leave it out":
+        lambda: nn.CrossEntropyLoss(ignore_index=1),
     "beta must not be negative, got -1": lambda: nn.SmoothL1Loss(beta=-1),
     "p must be 1 or 2, got 3": lambda: nn.MultiMarginLoss(3),
-    "p must be greater than 0, got 0": lambda: nn.PairwiseDistance(0),
     "reduction must be 'batchmean', 'mean', 'sum' or 'none', got 'max'": lambda: nn.KLDivLoss(reduction="max"),
 }
 

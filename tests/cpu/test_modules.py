@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.cpu.helpers import FORWARD, check_module, close, floats
+from tests.cpu.helpers import FORWARD, check_module, check_network, close, floats
 
 import striate as st
 from striate import nn
+from striate.errors import ArgumentError
 
 CONVOLUTIONS = [
     # (in, out, window, settings, height, width, batch)
@@ -231,6 +232,45 @@ def test_containers():
     _, gradients = pullback({"b": np.zeros((4, 3)), "a": np.ones((4, 2))})  # by name, in any order
     close(gradients["heads.a.bias"], np.full(2, 4.0), 1e-6)
     close(gradients["heads.b.bias"], np.zeros(3), 1e-6)
+
+
+@pytest.mark.parametrize("make", [
+    lambda n, arrays: n.ParameterList(arrays), lambda n, arrays: n.ParameterDict(zip("abc", arrays, strict=True)),
+], ids=["ParameterList", "ParameterDict"])  # fmt: skip
+def test_parameters_in_containers(make):
+    """Keys, gradients and the usual methods, as PyTorch's."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scales = make(nn, [floats(4, seed=i) for i in range(3)])
+
+        def forward(self, x):
+            scales = self.scales.values() if isinstance(self.scales, nn.ParameterDict) else self.scales
+            for scale in scales:
+                x = (x * scale).tanh()
+            return x
+
+    net, x = Net(), floats(3, 4)
+    theirs = make(torch.nn, [torch.nn.Parameter(torch.tensor(floats(4, seed=i))) for i in range(3)])
+    assert list(net.scales.state_dict()) == list(theirs.state_dict()) and len(net.scales) == len(theirs) == 3
+    check_network(net, x)
+
+
+def test_lists_and_dicts_of_parameters():
+    items = nn.ParameterList([np.zeros(2)])
+    items.append(nn.Parameter(np.ones(3)))
+    items += [np.full(1, 5.0)]
+    items[0] = np.full(2, 7.0)
+    assert [p.data.tolist() for p in items[1:]] == [[1, 1, 1], [5]] and items[0].data.tolist() == [7, 7]
+    assert repr(nn.ParameterList()) == "ParameterList()"
+    table = nn.ParameterDict({"b": np.zeros(2)})
+    table["a"] = np.ones(1)
+    assert list(table) == ["b", "a"] and "a" in table and table.pop("b").shape == (2,) and list(table.keys()) == ["a"]
+    del table["a"]
+    assert not len(table)
+    with pytest.raises(ArgumentError, match=r"^'0' of ParameterList must be a parameter or an array, got 'w'$"):
+        nn.ParameterList(["w"])
 
 
 def test_every_module_is_compiled_in_a_test():

@@ -408,11 +408,24 @@ def test_updates_read_the_values_before_the_run():
 
 
 def test_arrays_without_elements():
+    """Nothing is computed for them, and a sum over nothing is 0."""
+    assert Net(lambda net, x: x[:, 3:])(floats(2, 3)).shape == (2, 0)
+    x = floats(2, 3)
+    assert Net(lambda net, x: st.cat([x[:, 3:].exp(), x], 1) + x[:, 3:].sum())(x).tolist() == x.tolist()
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 5))
+    y, pullback = st.vjp(net, floats(0, 3, 5, 5))
+    dx, gradients = pullback(y)
+    assert y.shape == (0, 5) and dx.shape == (0, 3, 5, 5)
+    assert gradients.keys() == dict(net.named_parameters()).keys() and not any(g.any() for g in gradients.values())
+    assert not net[1].running_mean.data.any() and net.eval()(floats(0, 3, 5, 5)).shape == (0, 5)
+
+
+def test_nothing_beside_something_that_decides():
     with pytest.raises(ShapeError) as caught:
-        Net(lambda net, x: x[:, 3:])(floats(2, 3))
-    line = test_arrays_without_elements.__code__.co_firstlineno + 2
-    assert str(caught.value) == (f"slice (test_networks.py:{line}): the output has shape (2, 0), which holds no numbers; "
-                                 "keep at least one element along each axis")
+        Net(lambda net, x: F.linear(x[:, 3:], np.zeros((4, 0)), net.bias), bias=nn.Parameter(np.ones(4)))(floats(2, 3))
+    line = test_nothing_beside_something_that_decides.__code__.co_firstlineno + 2
+    assert str(caught.value) == (f"linear (test_networks.py:{line}): the inputs have shapes (2, 0), (4, 0), (4,), of which one "
+                                 "holds no numbers; keep at least one element along each axis")
 
 
 def test_dy_of_several_outputs():

@@ -6,7 +6,8 @@ import torch
 from tests.cpu.helpers import FORWARD, GRADIENT, both, check_module, check_network, close, floats
 
 import striate as st
-from striate import nn
+from striate import nn, optim
+from striate.errors import ArgumentError
 from striate.nn import functional as F
 
 
@@ -170,10 +171,80 @@ def test_embedding_of_the_same_row():
     assert np.array_equal(found[0], found[1]) and not found[0][1:].any()
 
 
-def test_an_index_outside():
+@pytest.mark.parametrize("numbers, text", [
+    ([0, 3, -1, 2], "index 3 at index 1 is outside 0..2: "),
+    ([[0, 1], [-1, 2]], "index -1 at index (1, 0) is outside 0..2: "),
+])  # fmt: skip
+def test_an_index_outside(numbers, text):
+    """An IndexError, as in PyTorch: forward, for gradients, and in training."""
     net = nn.Embedding(3, 2)
-    y = net(np.array([0, 3, -1, 2]))
+    step = st.compile(nn.Sequential(net, nn.Flatten(0)), nn.MSELoss(), optim.SGD(lr=0.1))
+    for call in (net, lambda x: st.vjp(net, x), lambda x: step(x, np.zeros(2 * x.size))):
+        with pytest.raises(IndexError) as error:
+            call(np.array(numbers))
+        assert str(error.value) == text + "the embedding has 3 rows; use a larger num_embeddings or mend the numbers"
+
+
+def test_an_index_outside_that_is_computed_is_nan():
+    """Nothing outside of the table is read."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(3, 2)
+
+        def forward(self, x):
+            return self.table(x.argmax(1))
+
+    y = Net()(np.eye(5, dtype=np.float32)[[0, 3, 4, 2]])
     assert np.isnan(y[1:3]).all() and np.isfinite(y[[0, 3]]).all()
+
+
+@pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+@pytest.mark.parametrize("padding_idx", [None, 1, -2])
+def test_embedding_bag(mode, padding_idx):
+    x = np.array([[1, 2, 3], [1, 1, 1], [4, 1, 8], [8, 8, 0]])
+    ours, theirs = nn.EmbeddingBag(10, 3, mode=mode, padding_idx=padding_idx), \
+        torch.nn.EmbeddingBag(10, 3, mode=mode, padding_idx=padding_idx)
+    assert repr(ours) == repr(theirs) and list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    y, pullback = st.vjp(ours, x)
+    wanted = theirs.double()(torch.tensor(x))
+    close(y, wanted.detach(), FORWARD)
+    dy = floats(*wanted.shape, seed=1)
+    wanted.backward(torch.tensor(dy, dtype=torch.float64))
+    close(pullback(dy)[1]["weight"], theirs.weight.grad, GRADIENT)
+
+
+def test_weights_of_a_bag():
+    x, w = np.array([[1, 2, 3], [4, 0, 0]]), floats(2, 3)
+    ours, theirs = nn.EmbeddingBag(5, 4, mode="sum"), torch.nn.EmbeddingBag(5, 4, mode="sum")
+    ours.load_state_dict(theirs.state_dict())
+    close(ours(x, per_sample_weights=w), theirs(torch.tensor(x), per_sample_weights=torch.tensor(w)).detach(), FORWARD)
+
+
+@pytest.mark.parametrize("text, call", [
+    ("embedding_bag takes bags as rows of one length, (N, B), not offsets; pad them with padding_idx",
+     lambda: nn.EmbeddingBag(5, 4)(np.array([1, 2]), np.array([0]))),
+    ("mode must be 'mean', 'sum' or 'max', got 'all'", lambda: nn.EmbeddingBag(5, 4, mode="all")),
+    ("per_sample_weights are for mode='sum', got mode='mean'",
+     lambda: nn.EmbeddingBag(5, 4)(np.array([[1, 2]]), per_sample_weights=floats(1, 2))),
+    ("Embedding does not support sparse, got True; leave it out", lambda: nn.EmbeddingBag(5, 4, sparse=True)),
+])  # fmt: skip
+def test_wrong_bags(text, call):
+    with pytest.raises(ArgumentError) as error:
+        call()
+    assert str(error.value) == text
+
+
+def test_a_table_that_is_there():
+    """Frozen unless told otherwise; its gradient is left out then."""
+    table = floats(4, 3)
+    frozen, trained = nn.Embedding.from_pretrained(table, padding_idx=-1), nn.Embedding.from_pretrained(table, freeze=False)
+    assert frozen.padding_idx == 3 and np.array_equal(frozen.weight.data, table) and not frozen.weight.requires_grad
+    y, pullback = st.vjp(frozen, np.array([2, 3]))
+    assert np.array_equal(y, table[[2, 3]]) and pullback(y)[1] == {}
+    assert st.vjp(trained, np.array([2, 2]))[1](np.ones((2, 3)))[1]["weight"].tolist() == [[0] * 3, [0] * 3, [2] * 3, [0] * 3]
 
 
 class TextNet(nn.Module):

@@ -52,8 +52,16 @@ def test_the_table_and_the_trace(found, tmp_path):
 def test_one_forward_pass():
     net = network().eval()
     x = np.ones((2, 3, 6, 6), np.float32)
+    assert profile(forward_program(net, x), [x], runs=1).runs == 1
     found = profile(forward_program(net, x), [x], runs=2)
     assert [t.op for t in found.timings][:1] == ["conv2d"] and found.seconds > 0
+
+
+def test_an_embedding_reads_the_rows_that_it_picks():
+    net = nn.Embedding(100_000, 16).eval()
+    x = np.arange(12).reshape(2, 6)
+    row, = (t for t in profile(forward_program(net, x), [x], runs=1).timings if t.op == "embedding")
+    assert 2 * 4 * 12 * 16 <= row.bytes <= 2 * 4 * 12 * 16 + 8 * 12
 
 
 def test_the_peak_is_measured_once():

@@ -27,7 +27,7 @@ def test_machine_forms(form):
     """AVX2: 8 lanes and 16 registers. SSE2: 4 lanes, no fused multiply-add, no masks. Both run on every x86 with AVX2."""
     machine = host() if form == "host" else named(form)
     net, x, dy = network(), floats(3, 3, 9, 11), floats(3, 4, seed=1)
-    graph, (_, names, count) = _vjp_builder(net)(x)
+    graph, (_, names, count, _) = _vjp_builder(net)(x)
     found = Program(graph, machine=machine).run([x, dy], (7, 1))
     wanted = reference_vjp(net, [x], (7, 1))([dy], np.float64)
     close(found[0], wanted["output 0"], FORWARD)

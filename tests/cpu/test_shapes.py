@@ -7,6 +7,9 @@ from tests.cpu.helpers import check_network, close, floats
 
 import striate as st
 from striate import nn
+from striate.cpu import fuse
+from striate.cpu.kernels.copy import Lines
+from striate.engine import forward_program
 from striate.nn import functional as F
 
 
@@ -97,3 +100,40 @@ def test_padding_of_whole_numbers():
     x = np.arange(6).reshape(2, 3)
     y = net(x)
     assert y.dtype == np.int64 and np.array_equal(y, np.pad(x, ((0, 0), (1, 2)), constant_values=7))
+
+
+class Grown(nn.Module):
+    """Ever more channels, each time joined and cut, as in a DenseNet."""
+
+    def forward(self, x):
+        for width in range(8, 14):
+            x = F.cat([x, x[:, :width] * 2], 1)
+        return x
+
+
+def test_lines_of_any_width_share_machine_code():
+    net, x = Grown(), floats(2, 16, 5, 3)
+    check_network(net, x)
+    calls = forward_program(net, x).calls
+    lines = [call.kernel for call in calls if isinstance(call.kernel, Lines)]
+    assert len(lines) >= 18 and len({*lines}) == 1
+
+
+def test_long_chains_are_cut():
+    """Behind an anchor, and without one."""
+
+    class Long(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 3, 1)
+
+        def forward(self, x):
+            y = self.conv(x)
+            for i in range(fuse.LONG):
+                y = (y * 0.9 + 0.01 * i).tanh() if i % 8 == 0 else y + 0.02
+            return y
+
+    net, x = Long(), floats(2, 2, 3, 3)
+    check_network(net, x)
+    steps = [len(call.kernel.chain.steps) for call in forward_program(net, x).calls if hasattr(call.kernel, "chain")]
+    assert max(steps[:1]) <= fuse.LONG // 4 + 1 and max(steps) <= fuse.LONG and sum(steps) >= fuse.LONG

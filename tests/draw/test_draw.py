@@ -93,13 +93,22 @@ def test_charts():
     drawing = draw.chart("two", [0, 1, 2], {"a": [0, 0.5, 1], "b": [1, 1, 3]}, axis="degrees")
     lines = [e for e in elements(drawing, "polyline") if e.get("stroke") in (BLUE, ORANGE) and e.get("stroke-width") == "1.8"]
     assert [len(e.get("points").split()) for e in lines] == [3, 2]  # what leaves the paper is cut off
-    assert {"two", "a", "b", "degrees"} <= set(words(drawing))
+    assert {"two", "a", "b", "degrees", "0", "0.25", "0.5", "0.75", "1"} <= set(words(drawing))
     assert runs_inside(np.arange(2.0), np.array([9.0, 9.0]), 0, 1) == []
+
+
+def test_a_logarithmic_axis_has_ticks_and_few_points_have_dots():
+    drawing = draw.chart("rates", [-2, -1, 0], {"a": [0, 1, float("nan")]}, ticks={-2: "0.01", 0: "1"})
+    assert {"0.01", "1"} <= set(words(drawing)) and "-2" not in words(drawing)
+    assert len(elements(drawing, "circle")) == 2  # what is not a number has none
+    assert not elements(draw.chart("many", range(20), {"a": [0.5] * 20}), "circle")
 
 
 WRONG = {
     "there is no figure 'net'; there are " + ", ".join(draw.FIGURES): lambda: draw.figure("net"),
     "a chart shows 1 to 4 curves, got 0; draw several charts": lambda: draw.chart("", [0, 1], {}),
+    "a curve needs two different x or more, got 2 x from 3 to 3; measure at another place":
+        lambda: draw.chart("", [3, 3], {"a": [0, 1]}),
 }
 
 

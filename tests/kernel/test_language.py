@@ -49,6 +49,27 @@ def test_a_number_becomes_an_index():
     assert "sext i32" in emit(picked) and show(picked, named("avx2"), ("x", "y")) == "y[0] = x[to_i32(x[0])]\n"
 
 
+def test_what_divides_an_index_whatever_the_loops_do():
+    found = []
+
+    def walk(k):
+        for i in k.range(8, 80, 8):
+            for j in k.range(i, 80, 8):
+                found.append([k.divisor(v) for v in (i, 3 * i + 4, 6 * j, 6 * j + 4 * i, j + 1, 10)])
+
+    emit(walk)
+    assert found == [[8, 4, 6, 2, 1, 10]]
+
+
+def test_the_largest_lane_is_found_by_halves():
+    def peak(k):
+        x, y = k.tensor("x", (16,)), k.tensor("y", (1,))
+        y.store(k.reduce("max", x.vec(0, lanes=16)), 0)
+
+    text = emit(peak)
+    assert text.count("select") == 4 and "vector.reduce.fmax" not in text
+
+
 def test_a_cell_lives_in_a_register():
     def dot(k):
         x, y, total = k.tensor("x", (64, 16)), k.tensor("y", (16,)), k.cell(0.0, 16)

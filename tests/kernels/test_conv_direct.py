@@ -168,6 +168,16 @@ def test_heavy_weights_go_by_blocks():
     check(kernel, {"N": 2, "x": last(x), "w": form.pack(w)}, {"y0": y}, meanings=("host", "sse2"))
 
 
+def test_heavy_weights_and_large_images_go_by_lines():
+    """Pixels past the second-level cache: all groups of channels take a few lines, then the next."""
+    x, w, window = floats(2, 160, 21, 60), floats(90, 160, 3, 3, seed=1), windows(3, (2, 1), 1)
+    form, rows, columns = Packed(1, 90, 160, 3, 3, 16), Taps(3, -1, 1, 2), Taps(3, -1, 1, 1)
+    kernel = ConvDirect(160, 21, 60, 90, 11, 60, (3, 3), rows, columns, pixels=7)
+    assert kernel.lines() == 2
+    y = last(ops.Conv2d(window).reference(x, w))
+    check(kernel, {"N": 2, "x": last(x), "w": form.pack(w)}, {"y0": y}, meanings=("host",))
+
+
 def test_no_sum_leaves_its_register():
     """The tile that is chosen for AVX-512 fits its registers: no vector is spilled in the whole kernel."""
     from striate.cpu.cache import source_of

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from tests.kernels.harness import MACHINES, blank, close, floats, for_threads, last
-from tests.kernels.test_conv_direct import CASES, form_of
+from tests.kernels.test_conv_direct import CASES, SPACE, form_of, space_form
 
 from striate import ops
 from striate.cpu.kernels.conv_weights_rows import ConvWeightsRows
@@ -31,5 +31,27 @@ def test_weight_gradient(shape, window, meaning, parts, block, wide):
         own[lines // P, :, lines % P] = dy[lines // P, :, lines % P]
         wanted[part] = form.pack(op.reference(x, own))
     kernel = ConvWeightsRows(C, H, W, K, window, form.lanes, 4, 2, block, wide, parts)
+    got = for_threads(kernel, meaning, "dw", N=N, x=last(x), dy=last(dy), dw=blank(*wanted.shape))
+    close(got, wanted, 1e-5, f"{kernel} {meaning}")
+
+
+VOLUMES = {name: case for name, case in SPACE.items() if case[0][6] == 1}
+
+
+@pytest.mark.parametrize("meaning", MACHINES)
+@pytest.mark.parametrize(("shape", "window"), VOLUMES.values(), ids=VOLUMES)
+@pytest.mark.parametrize(("parts", "block", "wide"), [(1, 512, 1), (2, 4, 2)])
+def test_weight_gradient_in_space(shape, window, meaning, parts, block, wide):
+    N, C, D, H, W, K, _ = shape
+    form = space_form(shape, window, meaning)
+    O, P, Q = (w.out(n) for w, n in zip(window, (D, H, W), strict=True))
+    x, dy = floats(N, C, D, H, W), floats(N, K, O, P, Q, seed=3)
+    op, wanted = ops.Conv3dWeightGradient(window, 1), np.zeros((parts, form.size), np.float32)
+    for part in range(parts):
+        own = np.zeros_like(dy)
+        lines = np.arange(N * O * P * part // parts, N * O * P * (part + 1) // parts)
+        own[lines // (O * P), :, lines // P % O, lines % P] = dy[lines // (O * P), :, lines // P % O, lines % P]
+        wanted[part] = form.pack(op.reference(x, own).reshape(K, C, form.R, form.S))
+    kernel = ConvWeightsRows(C, H, W, K, window[1:], form.lanes, 4, 2, block, wide, parts, D, window[0])
     got = for_threads(kernel, meaning, "dw", N=N, x=last(x), dy=last(dy), dw=blank(*wanted.shape))
     close(got, wanted, 1e-5, f"{kernel} {meaning}")

@@ -5,7 +5,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 from tests.kernels.harness import check, floats
 
-from striate.cpu.kernels.copy import Fill, StridedCopy
+from striate.cpu.kernels.copy import Fill, Lines, StridedCopy
 
 
 def strided(memory, shape, strides, offset):
@@ -83,3 +83,27 @@ def test_many_axes():
 @pytest.mark.parametrize("rows", [1, 16, 77])
 def test_fill(rows):
     check(Fill(0.5), {"rows": rows}, {"y": np.full(rows, 0.5, np.float32)})
+
+
+@pytest.mark.parametrize("width", [1, 7, 16, 33, 1200])
+@pytest.mark.parametrize("dtype", ["f4", "i4", "u1"])
+def test_lines(width, dtype):
+    """Lines of any width, one machine code for all of them."""
+    x, y = ((100 * np.abs(floats(5, width + extra, seed=extra))).astype(dtype) for extra in (3, 6))
+    kernel, wanted = Lines(dtype={"f": "f32", "i": "i32", "u": "u8"}[dtype[0]]), y.copy()
+    wanted[:, 4: 4 + width] = x[:, 2: 2 + width]
+    sizes = {"rows": 5, "width": width, "x_row": width + 3, "y_row": width + 6, "x_start": 2, "y_start": 4}
+    check(kernel, {**sizes, "x": x}, {"y": wanted}, 0.0, {"y": y})
+
+
+@pytest.mark.parametrize("width", [1, 16, 19])
+@pytest.mark.parametrize("still", [False, True])
+def test_lines_of_boxes(width, still):
+    """A box out of an image into another one; or its first column everywhere."""
+    x, y = floats(2, 5, width + 3), floats(2, 7, width + 1, seed=1)
+    wanted = y.copy()
+    wanted[:, 2:5, 1:] = x[:, 1:4, 2:3] if still else x[:, 1:4, 2: 2 + width]
+    sizes = {"rows": 2, "width": width, "x_row": 5 * (width + 3), "y_row": 7 * (width + 1), "x_inner": width + 3,
+             "y_inner": width + 1,
+             "x_start": width + 3 + 2, "y_start": 2 * (width + 1) + 1}
+    check(Lines(3, still), {**sizes, "x": x}, {"y": wanted}, 0.0, {"y": y})

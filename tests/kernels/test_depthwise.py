@@ -6,7 +6,7 @@ from tests.kernels.harness import MACHINES, check, floats, last
 
 from striate import ops
 from striate.cpu.kernels.conv_direct import Taps
-from striate.cpu.kernels.depthwise import Depthwise, DepthwiseWeights
+from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseWeights
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.rules.conv import phase
 from striate.kernel.language import narrow
@@ -60,18 +60,23 @@ def test_forward(shape, window, meaning):
 @each_machine
 @each
 def test_input_gradient(shape, window, meaning):
-    """One kernel for each phase of the strides; together they write every pixel."""
+    """One kernel for each phase of the strides, and all of them in one."""
     (N, C, H, W), (height, width), lanes = shape, window, lanes_of(meaning, shape[1])
     P, Q = height.out(H), width.out(W)
     dy, weight = floats(N, C, P, Q), weights(shape, window)
+    inputs = {"N": N, "x": last(dy), "w": pack(weight, lanes)}
     dx = last(ops.Conv2dInputGradient(window, C, (H, W)).reference(dy, weight))
+    phases = []
     for h in range(min(height.stride, H)):
         for w in range(min(width.stride, W)):
             wanted = np.full_like(dx, np.nan)
             wanted[:, h::height.stride, w::width.stride] = dx[:, h::height.stride, w::width.stride]
-            kernel = Depthwise(C, P, Q, C, -(-(H - h) // height.stride), -(-(W - w) // width.stride), (height.size, width.size),
-                               phase(height, h), phase(width, w), C, (H, W), (height.stride, width.stride), (h, w), lanes, 4)
-            check(kernel, {"N": N, "x": last(dy), "w": pack(weight, lanes)}, {"y0": wanted}, meanings=(meaning,))
+            O, S = -(-(H - h) // height.stride), -(-(W - w) // width.stride)
+            kernel = Depthwise(C, P, Q, C, O, S, (height.size, width.size), phase(height, h), phase(width, w), C, (H, W),
+                               (height.stride, width.stride), (h, w), lanes, 4)
+            check(kernel, inputs, {"y0": wanted}, meanings=(meaning,))
+            phases.append(kernel)
+    check(DepthwisePhases(tuple(phases)), inputs, {"y0": dx}, meanings=(meaning,))
 
 
 @each_machine

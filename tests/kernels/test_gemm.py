@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from tests.kernels.harness import MACHINES, check, floats
 
+from striate import ops
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts, PackWeights, TurnWeights, UnpackWeights
+from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.layout import Packed
 from striate.kernel.language import narrow
 
@@ -25,6 +27,15 @@ def form_of(C: int, K: int, meaning: str) -> Packed:
 def test_product(M, C, K, meaning, block):
     x, w, form = floats(M, C), floats(K, C, seed=1), form_of(C, K, meaning)
     check(Gemm(C, K, form.lanes, 4, 2, block), {"M": M, "x": x, "w": form.pack(w)}, {"y0": x @ w.T}, meanings=(meaning,))
+
+
+@each_machine
+@each
+def test_sum_at_the_end(M, C, K, meaning):
+    """What is added is asked for before the tile begins."""
+    x, w, other, form = floats(M, C), floats(K, C, seed=1), floats(M, K, seed=2), form_of(C, K, meaning)
+    kernel = Gemm(C, K, form.lanes, 4, 2, chain=Chain(("full",), ((ops.Add(), (0, 1)),), (2,)))
+    check(kernel, {"M": M, "x": x, "w": form.pack(w), "e0": other}, {"y0": x @ w.T + other}, meanings=(meaning,))
 
 
 @each_machine

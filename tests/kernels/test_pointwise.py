@@ -6,14 +6,15 @@ from tests.kernels.harness import MACHINES, check, floats, run
 
 from striate import ops
 from striate.cpu.kernels.activation import SLOPES
-from striate.cpu.kernels.pointwise import EMIT, Chain, Pointwise
+from striate.cpu.kernels.pointwise import EMIT, Chain, Pointwise, PointwiseTotal
 
 LINE = (True,)
 CURVES = [ops.LeakyReLU(0.1), ops.ELU(0.7, 1.2, 0.5), ops.SiLU(1.5), ops.GELU(), ops.GELU("tanh"), ops.Mish(),
           ops.Softplus(2.0, 3.0), ops.LogSigmoid(), ops.Softsign(), ops.Tanhshrink(), ops.Hardtanh(-0.5, 2.0), ops.Hardsigmoid(),
           ops.Hardswish(), ops.Shrink(0.5, 0.5), ops.Shrink(0.5), ops.Threshold(0.1, -2.0), ops.Clamp(-1.0), ops.Erf(), ops.Sin(),
           ops.Cos(), ops.Huber(0.7)]
-UNARY = [ops.Negate(), ops.Abs(), ops.Exp(), ops.ReLU(), ops.Tanh(), ops.Sigmoid(), ops.Power(2.0), ops.Power(-3.0), *CURVES]
+UNARY = [ops.Negate(), ops.Abs(), ops.Round(), ops.Exp(), ops.ReLU(), ops.Tanh(), ops.Sigmoid(), ops.Power(2.0), ops.Power(-3.0),
+         *CURVES]
 POSITIVE = [ops.Log(), ops.Power(0.5), ops.Power(-0.5), ops.Power(1.7), ops.Power(0.0)]
 BINARY = [ops.Add(), ops.Subtract(), ops.Multiply(), ops.Divide(), ops.AbsGradient(), ops.ReLUGradient(), ops.TanhGradient(),
           ops.SigmoidGradient(), ops.Maximum(), ops.Minimum(), *map(ops.Compare, ("gt", "ge", "lt", "le", "eq", "ne")),
@@ -120,3 +121,18 @@ def test_dropout_draws_the_reference_mask(rows, p):
     op, x, random = ops.Dropout(p, 3), floats(rows), np.array([2**33 + 7, 12], np.int64)
     kernel = Pointwise(Chain(("full", "random"), ((op, (1, 2)),), (3,)), (), (LINE, (False,)))
     check(kernel, {"rows": rows, "e0": x, "e1": random}, {"y0": op.reference(x, random)}, 1e-6)
+
+
+@pytest.mark.parametrize("meaning", MACHINES)
+@pytest.mark.parametrize("size", [1, 5, 16, 53, 200])
+@pytest.mark.parametrize("stored", [(), (3,)])
+def test_total(size, stored, meaning):
+    """Parts are whole vectors, so where they end depends on the machine; what is left over has a sum of its own."""
+    a, b, parts, lanes = floats(size), floats(size, seed=1), 3, MACHINES[meaning].lanes
+    chain = Chain(("full", "full"), ((ops.Subtract(), (1, 2)), (ops.Multiply(), (3, 3))), stored)
+    whole = size // lanes
+    cuts = [whole * i // parts * lanes for i in range(parts + 1)]
+    square = (a - b) ** 2
+    part = np.array([square[i:j].sum() for i, j in zip(cuts, [*cuts[1:], size], strict=True)], np.float32)
+    check(PointwiseTotal(chain, (), (LINE, LINE), 4, parts), {"rows": size, "e0": a, "e1": b},
+          {"part": part} | ({"y0": a - b} if stored else {}), meanings=(meaning,))

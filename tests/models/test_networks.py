@@ -53,6 +53,16 @@ def test_auxiliary_loss():
     assert np.isclose(both, 1 + 0.3 * 4) and np.isclose(alone, 1)
 
 
+def test_auxiliary_heads_in_a_trainer():
+    """They count in the loss of training alone; metrics judge the logits."""
+    st.seed(0)
+    net, (x, y) = models.googlenet_tiny(num_classes=3, aux_logits=True), (floats(8, 3, 96, 96), np.arange(8) % 3)
+    trainer = st.Trainer(net, models.AuxiliaryLoss(nn.CrossEntropyLoss(ignore_index=7)), st.optim.SGD(lr=0.01), progress=False)
+    history = trainer.fit((x, y), (x, y), batch_size=4)
+    assert history["loss"][0] > 1.3 * history["val_loss"][0] > 0 and trainer.ignore_index == 7
+    assert trainer.evaluate((x, y), batch_size=4) == {"loss": history["val_loss"][0], "accuracy": history["val_accuracy"][0]}
+
+
 def test_saved_and_loaded(tmp_path):
     net = models.resnet_tiny(3, bottleneck=True)
     st.save(net, tmp_path / "net.safetensors")

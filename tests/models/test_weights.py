@@ -1,8 +1,14 @@
 """Weights of other programs: read without running anything, into models whose names and shapes fit."""
 
+import errno
+import hashlib
 import io
+import os
 import pickle
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -160,27 +166,52 @@ def test_names_of_published_weights(tmp_path, monkeypatch):
     assert all(len(p.digest) >= 8 and int(p.digest, 16) for files in PUBLISHED.values() for p in files.values())
 
 
-def test_published_weights_are_checked_and_kept(file, tmp_path, monkeypatch):
-    import hashlib
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves the files of a folder and writes no log."""
 
-    net, path = file
-    data = path.with_suffix(".pth").read_bytes()
-    name = f"tiny-{hashlib.sha256(data).hexdigest()[:8]}.pth"
-    site = tmp_path / "site"
-    site.mkdir()
-    (site / name).write_bytes(data)
-    (site / "tiny-00000000.pth").write_bytes(data)
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder, and the address under which a server of this machine gives its files to those who download."""
+    folder = tmp_path / "site"
+    folder.mkdir()
     monkeypatch.setenv("STRIATE_CACHE", str(tmp_path / "cache"))
-    folder = site.as_uri() + "/"
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_published_weights_are_checked_and_kept(file, site, tmp_path, monkeypatch):
+    net, path = file
+    folder, address = site
+    data, kept = path.with_suffix(".pth").read_bytes(), tmp_path / "cache" / "weights"
+    digest = hashlib.sha256(data).hexdigest()
+    for name in (good := f"tiny-{digest[:8]}.pth", bad := "tiny-00000000.pth"):
+        (folder / name).write_bytes(data)
     monkeypatch.setitem(PUBLISHED, "resnet_tiny", {
-        "GOOD": Published(name, folder, {"num_classes": 7}), "BAD": Published("tiny-00000000.pth", folder)})
+        "GOOD": Published(good, address, {"num_classes": 7}), "BAD": Published(bad, address),
+        "GONE": Published("tiny-11111111.pth", address), "OFF": Published(bad, "http://127.0.0.1:9/")})
     again = models.resnet_tiny(weights="GOOD")
     np.testing.assert_array_equal(again.fc.weight.data, net.fc.weight.data)
-    assert (tmp_path / "cache" / "weights" / name).is_file()
-    (site / name).unlink()
-    assert models.resnet_tiny(weights="GOOD").config["num_classes"] == 7
-    assert "cannot be downloaded (sha256 of " in text_of(DataError, lambda: models.resnet_tiny(weights="BAD"))
-    assert not (tmp_path / "cache" / "weights" / "tiny-00000000.pth").exists()
+    (folder / good).unlink()
+    assert models.create("resnet_tiny", weights="GOOD").config["num_classes"] == 7  # from the cache folder
+    assert [f.name for f in kept.iterdir()] == [good]
+    for name, file_name, url, reason in (
+        ("BAD", bad, address, f"sha256 of {address}{bad} is {digest}, want 00000000"),
+        ("GONE", "tiny-11111111.pth", address, "File not found"),
+        ("OFF", bad, "http://127.0.0.1:9/", f"[Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}"),
+    ):
+        assert text_of(DataError, partial(models.resnet_tiny, weights=name)) == (
+            f"{file_name} is not in {kept} and cannot be downloaded ({reason}); "
+            f"get it from {url}{file_name} and put it into that folder")
+    assert [f.name for f in kept.iterdir()] == [good]  # no half a file, no wrong one
+    (kept / bad).write_bytes(data)
+    assert models.resnet_tiny(7, weights="OFF").config["num_classes"] == 7  # put there by hand
 
 
 def calls(net) -> int:

@@ -74,7 +74,7 @@ WRONG = {
     "celu divides by alpha, which must not be 0": lambda x: F.celu(x, 0),
     "softplus divides by beta, which must not be 0": lambda x: F.softplus(x, 0),
     "softmin needs the axis along which it sums to 1; give dim=1 for classes in (N, C)": lambda x: F.softmin(x),
-    "glu: x (2, 3, 4, 5) has 5 elements along the axis -1, which cannot be halved; make it even": lambda x: F.glu(x),
+    "x (2, 3, 4, 5) has 5 elements along the axis 3, which cannot be halved; make it even": lambda x: F.glu(x),
     "maxout: x (2, 3, 4, 5) has 3 elements along the axis 1: 3 / 2 is no whole number; use a number of groups that divides 3":
         lambda x: F.maxout(x, 2),
     "softmax2d: x has 2 axes, shape (2, 60), but needs (N, C, H, W) or (C, H, W); reshape x":
@@ -87,7 +87,7 @@ WRONG = {
     "dropout3d: x has 2 axes, shape (2, 60), but needs (N, C, D, H, W) or (C, D, H, W); reshape x":
         lambda x: F.dropout3d(x.flatten(1)),
     "feature_alpha_dropout: x has 1 axes, shape (120,), but needs (N, C, ...); reshape x":
-        lambda x: F.feature_alpha_dropout(x.flatten()),
+        lambda x: F.feature_alpha_dropout(x.flatten(), training=True),
 }  # fmt: skip
 
 

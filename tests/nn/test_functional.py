@@ -1,5 +1,7 @@
 """Functions against torch.nn.functional, called with the same positional arguments inside a forward."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,11 @@ import torch.nn.functional as TF
 from tests.helpers import close, draw
 from tests.nn.helpers import run
 
+import striate as st
 from striate import nn
 from striate.errors import ArgumentError, ShapeError
 from striate.nn import functional as F
+from striate.nn.functional.eager import known
 
 
 class Call(nn.Module):
@@ -85,8 +89,8 @@ def test_parameters_and_arrays_are_values():
 
 
 WRONG = {
-    "functions of nn.functional take symbolic values, got ndarray; use them inside a module's forward and call the module "
-    "with arrays": lambda: F.relu(X),
+    "functions of nn.functional take symbolic values, got str; use them inside a module's forward and call the module "
+    "with arrays": lambda: F.relu("x"),
     "cat got no values; give it at least one": lambda: F.cat([]),
     "batch_norm outside training needs running_mean and running_var": lambda: call(lambda F, x: F.batch_norm(x, None, None)),
 }  # fmt: skip
@@ -106,3 +110,28 @@ def test_wrong_arguments(message):
 def test_wrong_weight():
     with pytest.raises(ShapeError, match=r"the weight has 3 axes, shape \(6, 2, 3\), but needs 4: \(K, C/G, R, S\)"):
         run(Call(lambda F, x, w: F.conv2d(x, w)), X, draw(6, 2, 3))
+
+
+def test_functions_of_arrays():
+    """Outside of a forward they compute at once; what differs in numbers alone is compiled once."""
+    x, w = X.astype(np.float32), WEIGHT.astype(np.float32)
+    wanted = TF.conv2d(torch.tensor(X), torch.tensor(WEIGHT), None, 2, 1, 1, 2).numpy()
+    close(F.conv2d(x, w, None, 2, padding=1, groups=2), wanted, 1e-5)
+    close(F.cat([x, 2 * x], dim=1), np.concatenate([X, 2 * X], 1), 1e-6)
+    values, places = F.max_pool2d(x, 2, return_indices=True)
+    wanted = TF.max_pool2d(torch.tensor(x), 2, return_indices=True)
+    assert np.array_equal(values, wanted[0]) and np.array_equal(places, wanted[1])
+    close(F.relu(torch.tensor(X)), np.maximum(X, 0), 1e-6)
+    close(st.stack([x[0], x[1]], 1), np.stack([X[0], X[1]], 1), 1e-6)
+    assert F.cross_entropy(np.eye(3), np.array([0, 1, 2])).shape == ()
+    before = known.cache_info().currsize
+    for scale in (1, 2, 3):
+        F.leaky_relu(scale * x, 0.3)
+    assert known.cache_info().currsize == before + 1
+    with pytest.raises(ShapeError, match=r"x has 3 channels but the weight \(6, 2, 3, 3\) with groups=1 reads 2 \* 1 = 2; "):
+        F.conv2d(x[:, :3], w)
+
+
+def test_functions_travel():
+    for function in (F.relu, F.concat, F.conv2d):
+        assert pickle.loads(pickle.dumps(function)) is function

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import striate as st
 from striate import nn, random
 from striate.errors import ArgumentError
 
@@ -50,6 +51,26 @@ def test_layers_start_as_pytorchs(make):
         wanted, got = parameter.detach().numpy(), mine.state_dict()[name]
         assert np.abs(got).max() <= 1 / math.sqrt(nn.init.fans(mine.weight)[0])
         assert np.abs(got).max() > 0.9 * np.abs(wanted).max() and abs(got.std() / wanted.std() - 1) < 0.2
+
+
+def test_large_tensors_are_drawn_in_one_go():
+    """In pieces, but the numbers are those of one call of the generator."""
+    weight = nn.Parameter.empty((3, nn.init.PIECE))
+    for function, draw in ((nn.init.normal_, "normal"), (nn.init.uniform_, "uniform")):
+        random.seed(5)
+        function(weight, -1.0, 2.0)
+        wanted = getattr(np.random.default_rng(5), draw)(-1.0, 2.0, weight.shape)
+        np.testing.assert_array_equal(weight.data, wanted.astype(np.float32))
+
+
+def test_new_numbers_for_one_parameter_keep_what_the_others_have_learned():
+    random.seed(0)
+    net = nn.Linear(3, 2)
+    step = st.compile(net, nn.MSELoss(), st.optim.SGD(lr=0.5))
+    start = net.bias.numpy()
+    step(np.ones((4, 3), np.float32), np.ones((4, 2), np.float32))
+    nn.init.zeros_(net.weight)
+    assert not net.weight.data.any() and (net.bias.data != start).all()
 
 
 def test_seed_gives_the_same_network():

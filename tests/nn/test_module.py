@@ -9,8 +9,9 @@ import torch
 from tests.helpers import close, draw
 from tests.nn.helpers import check_state, gradients, graph_of, run
 
+import striate as st
 from striate import nn
-from striate.errors import ArgumentError, ShapeError, StateDictError
+from striate.errors import ArgumentError, DtypeError, ShapeError, StateDictError
 
 
 def network(nn):
@@ -164,7 +165,7 @@ def test_parameters_are_not_replaced_by_arrays():
 def test_copies(duplicate):
     net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     net._programs["key"] = lambda: None  # what a compiled program is like: not to be copied
-    net[0].weight.refresh = lambda: None
+    net[0].weight.refresh = lambda: setattr(net[0].weight, "refresh", None)
     other = duplicate(net)
     assert repr(other) == repr(net) and other._programs == {} and other[0].weight.refresh is None
     assert all((other.state_dict()[k] == v).all() for k, v in net.state_dict().items())
@@ -239,8 +240,26 @@ def test_keyword_arguments_between_modules():
 
     x = draw(2, 2)
     close(run(Outer(), x), 4 * x)
-    with pytest.raises(ArgumentError, match=r"^Inner runs on arrays given by position, got 'extra' by name$"):
-        Inner()(x, extra=x)
+    with pytest.raises(DtypeError, match=r"^extra has dtype object; give an array of numbers, float32 for images and int64 for "):
+        Inner()(x, extra={"bias": x})
+
+
+def test_arguments_of_a_call():
+    """Arrays by position and by name are inputs; numbers, words and sizes by name are part of the trace."""
+
+    class Net(nn.Module):
+        def forward(self, x, y=None, scale=1.0, size=None, kind="sum"):
+            x = x if y is None else x - y if kind == "difference" else x + y
+            return (x * scale).reshape(x.shape if size is None else size)
+
+    net, x, y = Net(), draw(2, 3).astype(np.float32), draw(2, 3, seed=1).astype(np.float32)
+    close(net(x, y), x + y, 1e-6)
+    close(net(x, y=y, kind="difference"), x - y, 1e-6)
+    close(net(y=y, x=x, scale=2.0, size=[3, 2]), (2 * (x + y)).reshape(3, 2), 1e-6)
+    close(net(x, None, True, (6,), "sum"), x.reshape(6), 1e-6)
+    z, pullback = st.vjp(net, x, y=y, kind="difference", scale=3.0)
+    dx, dy = pullback(np.ones_like(z))[0]
+    assert dx.tolist() == np.full((2, 3), 3.0).tolist() and dy.tolist() == np.full((2, 3), -3.0).tolist()
 
 
 def test_a_module_may_be_called_on_a_parameter():

@@ -165,6 +165,14 @@ def test_S206_parameters_of_a_linear_layer():
     assert only(nn.Linear(4096, 1000), (4096,)).parameters == (4096 + 1) * 1000 == 4_097_000
 
 
+def test_S229_faster_convolutions_and_fewer_linear_parameters():
+    assert counted("vgg16").advice() == [
+        "conv2d does 99.2% of the MACs, most of them in 'features.2': to be faster, spare channels, taps or pixels there",
+        "linear holds 89.4% of the parameters, most of them in 'classifier.0': to be smaller, spare features there"]
+    assert counted("resnet50").advice()[1].startswith("conv2d holds 91.8% of the parameters")
+    assert st.summary(nn.ReLU(), (3, 4, 4), show=False).advice() == []
+
+
 def test_E10_the_output_of_a_linear_layer_is_not_its_weight():
     net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 16 * 14, 10))
     found = st.summary(net, (3, 32, 28), show=False)  # height before width
@@ -207,3 +215,25 @@ def test_E47_linear_layers_hold_most_parameters_in_old_networks_only():
     assert 0.94 < alexnet < 0.97
     assert counted("vgg16").shares()["linear"][0] == pytest.approx(0.894, abs=5e-4)
     assert counted("resnet50").shares()["linear"][0] == pytest.approx(0.080, abs=5e-4)
+
+
+def test_E35_convolutions_of_one_row_or_column_are_used_and_learnt():
+    with init.skipped():
+        net = models.create("inception_v3")
+    shapes = [module.weight.shape[2:] for module in net.modules() if isinstance(module, nn.Conv2d)]
+    assert shapes.count((1, 7)) == shapes.count((7, 1)) == 13 and shapes.count((1, 3)) == shapes.count((3, 1)) == 4
+    assert all(module.weight.requires_grad for module in net.modules() if isinstance(module, nn.Conv2d))
+
+
+def test_E49_pooling_spares_parameters_of_linear_layers_only():
+    def parameters(*end, side=16):
+        net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), *end)
+        return {row.op: row.parameters for row in st.summary(net, (3, side, side), show=False).rows}
+
+    whole, half = (parameters(*pool, nn.Flatten(), nn.Linear(8 * n * n, 10)) for pool, n in (((), 16), ((nn.MaxPool2d(2),), 8)))
+    assert whole["conv2d"] == half["conv2d"] == parameters(nn.MaxPool2d(2), side=99)["conv2d"] == 8 * 27 + 8
+    assert (whole["linear"], half["linear"]) == (8 * 256 * 10 + 10, 8 * 64 * 10 + 10)
+    gone = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    assert st.summary(gone, (8, 16, 16), show=False).parameters == 90
+    x = np.random.default_rng(0).standard_normal((1, 8, 16, 16)).astype(np.float32)
+    assert gone(x) == pytest.approx(gone(np.roll(x, (3, 5), (2, 3))), abs=1e-5)  # where something stood is lost

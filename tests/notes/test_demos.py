@@ -7,7 +7,7 @@ import pytest
 
 import striate as st
 from striate import nn, optim, vision
-from striate.train import gradient_norms, saturation
+from striate.train import advice, gradient_norms, saturation
 
 
 def stroke(column: int) -> np.ndarray:
@@ -147,6 +147,24 @@ def test_S141_saturation():
     with pytest.raises(st.errors.ArgumentError) as error:
         saturation(nn.Linear(8, 2), x)
     assert str(error.value) == "Linear has no sigmoid, tanh, relu layer; saturation is about those"
+
+
+def test_S142_advice_on_activations():
+    """ReLU first; where its units die, Leaky ReLU or Maxout; then tanh; a sigmoid at the end only."""
+    x = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
+    st.seed(0)
+    net = nn.Sequential(nn.Linear(8, 10), nn.Sigmoid(), nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 2), nn.Sigmoid())
+    quarter = ("sigmoid '1': it passes a quarter of the gradient at most; "
+               "use nn.ReLU, else nn.LeakyReLU or nn.Maxout, else nn.Tanh")
+    assert advice(net, x) == [quarter]
+    net[2].bias.data = np.float32([-9] * 6 + [1] * 4)  # six units never fire
+    dead = "relu '3': 60% of its units are 0 for all 50 inputs: dead; lower the learning rate, or use nn.LeakyReLU or nn.Maxout"
+    assert advice(net, x) == [quarter, dead]
+    flat = "tanh '0': 92% of its outputs are flat and pass no gradient; normalise what it reads, or use nn.ReLU"
+    wide = np.concatenate([np.full((46, 8), 5.0), np.zeros((4, 8))])
+    assert advice(nn.Sequential(nn.Tanh(), nn.BatchNorm1d(8), nn.Tanh()), wide) == [flat]
+    assert advice(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 4), nn.LeakyReLU()), x) == []
+    assert hasattr(nn, "Maxout")
 
 
 def test_S143_universal_approximation():

@@ -1,5 +1,7 @@
 """Receptive fields with the numbers that textbooks and papers give."""
 
+import re
+
 import numpy as np
 import pytest
 from tests.ask.seen_pixels import positive, support
@@ -8,6 +10,7 @@ from tests.notes.geometry import field, valid, window
 
 import striate as st
 from striate import design, nn
+from striate.errors import ArgumentError
 from striate.nn import functional as F
 
 VGG16 = [(3, 1, 1)] * 2 + [(2, 2, 0)] + [(3, 1, 1)] * 2 + [(2, 2, 0)] + ([(3, 1, 1)] * 3 + [(2, 2, 0)]) * 3
@@ -120,6 +123,20 @@ def test_S096_pooling_strides_and_dilation_enlarge():
     assert field(window(3), nn.MaxPool2d(2), window(3)).size[0] == 8 > plain
     assert field(window(3, 2, 1), window(3)).size[0] == 7 > plain
     assert field(window(3), window(3, dilation=2)).size[0] == 7 > plain
+    text = str(field(window(3), nn.MaxPool2d(2), window(3)).drawing())  # a bar for each layer
+    assert [int(n) for n in re.findall(r">(\d+)</text>", text)][1::2] == [3, 4, 8]
+
+
+def test_S097_the_layer_that_suits_an_object():
+    found = field(*geometry.vgg16())
+    assert [found.covering(pixels).size[0] for pixels in (3, 5, 32, 33, 200)] == [3, 5, 32, 40, 212]
+    assert [found.covering(pixels).layer for pixels in (32, 200)] == ["7", "17"]
+    sizes = [f.size[0] for f in found.layers]
+    assert sizes == sorted(sizes)  # deeper sees more
+    with pytest.raises(ArgumentError) as error:
+        found.covering(220)
+    assert str(error.value) == ("no layer sees an object of 220 pixels: fields go up to 212 on an image of 224 x 224; use more "
+                                "layers, strides or dilation")
 
 
 @pytest.mark.parametrize("depths, kind, size", [

@@ -110,7 +110,7 @@ ERRORS = {
     "padding mode must be one of constant, reflect, replicate, circular, got 'mirror'": lambda x: F.pad(x, (1, 1), "mirror"),
     "pad takes (low, high) for each axis, the last one first, got 3 amounts: (1, 1, 2)": lambda x: F.pad(x, (1, 1, 2)),
     "pad has (low, high) for 5 axes, x (1, 2, 4, 5) has 4; give fewer amounts": lambda x: F.pad(x, (1,) * 10),
-    "padding cuts 3 + 2 of the 5 elements off axis 3 of x (1, 2, 4, 5); cut off less": lambda x: F.pad(x, (-3, -2)),
+    "padding cuts 3 + 3 of the 5 elements off axis 3 of x (1, 2, 4, 5); cut off less": lambda x: F.pad(x, (-3, -3)),
     "padding mode 'reflect' can add up to 4 elements to axis 3 of x (1, 2, 4, 5), got (5, 0); pad less, or use mode='replicate'":
         lambda x: F.pad(x, (5, 0, 0, 0), "reflect"),
     "padding mode 'circular' can add up to 4 elements to axis 2 of x (1, 2, 4, 5), got (0, 5); pad less, or use mode='replicate'":

@@ -127,7 +127,7 @@ ERRORS = [
     (lambda: ops.Expand((2, 3)).infer(Spec((2,))), "x (2,) does not expand to (2, 3); only axes of size 1 can be repeated"),
     (lambda: ops.Flip((1,)).infer(Spec((2,))), "axis 1 is outside an input of 1 axes; use -1 to 0"),
     (lambda: ops.repeat_shapes((2, 3), (2,)),
-    "repeat(2,) does not fit an input of 2 axes, (2, 3); give one number from 1 up for each axis"),
+    "repeat(2,) does not fit an input of 2 axes, (2, 3); give one number from 0 up for each axis"),
     (lambda: ops.split_stops(5, (2, 2)), "parts of (2, 2) = 4 elements do not fill the axis of 5; let them add up to it"),
     (lambda: ops.split_stops(5, 0), "parts of 0 elements do not fill the axis of 5; use at least 1"),
     (lambda: ops.Pad(((1, -1),)).infer(Spec((3,))),

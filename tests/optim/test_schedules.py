@@ -18,6 +18,11 @@ SIMPLE = [
     ("MultiStepLR", {"milestones": [2, 5, 5], "gamma": 0.3}),
     ("CosineAnnealingLR", {"T_max": 7}),
     ("CosineAnnealingLR", {"T_max": 4, "eta_min": 0.01}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 4}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 2, "eta_min": 0.01}),
+    ("ExponentialLR", {"gamma": 0.7}),
+    ("PolynomialLR", {}),
+    ("PolynomialLR", {"total_iters": 9, "power": 2.0}),
     ("LinearLR", {}),
     ("LinearLR", {"start_factor": 0.1, "end_factor": 0.7, "total_iters": 6}),
     ("LambdaLR", {"lr_lambda": lambda t: 0.9**t}),
@@ -89,6 +94,8 @@ def test_one_cycle_with_a_first_phase_of_no_length():
 
 WRONG = [
     (lambda: own.StepLR(0.1, 3), "a schedule needs an optimizer first, got float; write StepLR(optimizer, ...)"),
+    (lambda: own.CosineAnnealingWarmRestarts(optim.SGD(), 0),
+     "T_0 and T_mult must be whole numbers from 1 up, got T_0=0 and T_mult=1"),
     (lambda: own.OneCycleLR(optim.SGD(), 0.1), "OneCycleLR needs total_steps, or epochs and steps_per_epoch"),
     (lambda: own.OneCycleLR(optim.SGD(), 0.1, 5, anneal_strategy="exp"), "anneal_strategy is 'cos' or 'linear', got 'exp'"),
     (lambda: own.LambdaLR(optim.SGD(), [abs, abs]), "LambdaLR got 2 functions for 1 parameter groups; give one for each"),

@@ -5,10 +5,12 @@ import re
 
 from rich.console import Console
 
+from striate.cpu.footprint import Planned
 from striate.train import progress
 from striate.train.progress import Bar, Lines, Silent, reporter
 
 RECORD = {"epoch": 2, "loss": 0.25, "accuracy": 0.9, "lr": 0.1, "seconds": 3.21, "images_per_second": 12345.6}
+MEMORY, PLANNED = Planned({"arena": 2048}), "2.0 KiB of memory: arena 2.0 KiB"
 LINE = "epoch 2/3  loss 0.2500  accuracy 0.9000  12,346 images/s  3.2 s"
 
 
@@ -16,16 +18,18 @@ def test_a_plain_line_per_epoch(capsys):
     lines = reporter(True)
     assert type(lines) is Lines
     lines.begin(3, 10)
+    lines.planned(MEMORY)
     lines.step(2, 64, lambda: {})
     lines.epoch(RECORD)
     lines.end()
-    assert capsys.readouterr().out == LINE + "\n"
+    assert capsys.readouterr().out == f"{PLANNED}\n{LINE}\n"
 
 
 def test_silence(capsys):
     silent = reporter(False)
     assert type(silent) is Silent
     silent.begin(3, 10)
+    silent.planned(MEMORY)
     silent.step(1, 64, lambda: {})
     silent.epoch(RECORD)
     silent.end()
@@ -38,6 +42,7 @@ def draw(batches, monkeypatch):
     written = io.StringIO()
     bar = Bar(Console(file=written, force_terminal=True, width=120, color_system=None))
     bar.begin(3, batches)
+    bar.planned(MEMORY)
     bar.step(2, 64, lambda: {"loss": 0.125})
     bar.epoch(RECORD)
     bar.end()
@@ -47,7 +52,7 @@ def draw(batches, monkeypatch):
 def test_a_bar_in_a_terminal(monkeypatch):
     shown = draw(10, monkeypatch)
     assert re.search(r"epoch 2/3 ╸ * loss 0.1250  [\d,]+ images/s .*left", shown)
-    assert LINE in shown
+    assert LINE in shown and PLANNED in shown
 
 
 def test_a_bar_of_unknown_length(monkeypatch):

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from striate.ask.tracing import network
 from striate.errors import ShapeError
 from striate.gradient import differentiate
 from striate.graph import Graph, Node, Value, as_spec, paths_of, trace_values
-from striate.nn.module import Module
 from striate.ops.base import Array
 from striate.ops.elementwise import Unary
 
@@ -70,7 +70,7 @@ class Backward:
         return "\n".join([f"cost {self.cost:.6g}", head, *(row.text() for row in reversed(self.rows))])
 
 
-def explain_backward(net: Module, loss: Callable[..., Any], x: Any, *targets: Any, show: bool = True) -> Backward:
+def explain_backward(net: Any, loss: Callable[..., Any], x: Any, *targets: Any, show: bool = True) -> Backward:
     """The delta of each operator and the gradient of each parameter of loss(net(x), *targets), printed unless `show` is False.
 
     The network runs in the mode that it is in. Raises ShapeError for a loss that is not one number.
@@ -80,7 +80,7 @@ def explain_backward(net: Module, loss: Callable[..., Any], x: Any, *targets: An
     >>> found.cost, found.rows[0].delta.item()          # (1 - 1/2)^2 / 2,  1/2 - 1
     (0.125, -0.5)
     """
-    arrays = [np.asarray(a) for a in (x, *targets)]
+    net, arrays = network(net), [np.asarray(a) for a in (x, *targets)]
     graph = Graph()
     graph.paths.update(paths_of(loss) | paths_of(net))
     values = [graph.input(as_spec(a).shape, as_spec(a).dtype) for a in arrays]

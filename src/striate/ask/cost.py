@@ -120,13 +120,22 @@ class Costs(tables.Answer):
                 found[row.op] = found.get(row.op, 0) + row.cost.operations
         return found
 
+    @property
+    def moves(self) -> dict[str, int]:
+        """Operators that do no arithmetic but copy, and how often each is there: with `left_out` all that is not counted."""
+        found: dict[str, int] = {}
+        for row in self.rows:
+            if not row.flops:
+                found[row.op] = found.get(row.op, 0) + 1
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         rows = [{"layer": r.layer, "op": r.op, "phase": r.phase, "count": self.count(r), "macs": r.cost.macs, "flops": r.flops,
                  "read": r.read, "written": r.written} for r in self.rows]
         return {"network": self.network, "batch": self.batch, "convention": self.convention, "total": self.total,
                 **{phase: self.of(phase) for phase in PHASES}, "bytes": self.bytes, "intensity": self.intensity,
-                "left_out": self.left_out, "rows": rows}
+                "left_out": self.left_out, "moves": self.moves, "rows": rows}
 
     def totals(self) -> str:
         """The sums in words."""
@@ -139,7 +148,8 @@ class Costs(tables.Answer):
     def table(self) -> tables.Table:
         columns = [tables.Column("layer"), tables.Column("op"), tables.Column(self.convention, True), tables.Column("share"),
                    tables.Column("read", True), tables.Column("written", True), tables.Column("FLOPs/byte", True)]
-        rows = [(r.layer, r.op, tables.count(self.count(r)), tables.share(self.count(r), self.total), tables.memory(r.read),
+        total = self.total
+        rows = [(r.layer, r.op, tables.count(self.count(r)), tables.share(self.count(r), total), tables.memory(r.read),
                  tables.memory(r.written), f"{r.intensity:.1f}") for r in self.rows if r.flops or r.read]
         return tables.Table(f"{self.network}, batch {self.batch}", self.totals().split("; "), columns, rows)
 

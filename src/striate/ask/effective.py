@@ -50,6 +50,9 @@ class EffectiveField:
         side = math.prod(self.theoretical.size) ** (1 / self.picture.ndim)
         return self.size / side if side else 0.0
 
+    def __repr__(self) -> str:
+        return f"EffectiveField(size={self.size:.1f}, ratio={self.ratio:.0%} of {self.theoretical.size})"
+
     def save(self, path: str | Path, scale: int = 4) -> Path:
         """A PNG: E from black to white, and a red frame around the theoretical field; each pixel `scale` pixels large.
 

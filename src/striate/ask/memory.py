@@ -2,7 +2,7 @@
 
     arena        the plan's one block for all that lives between two operators: activations, their gradients, scratch
     parameters   a copy in the order in which the kernels read them, with what is prepared from them
-    gradients    of the parameters, in training; optimizer state: once in the kernels' order, once as the optimizer's arrays
+    gradients    of the parameters, in training; optimizer state, in the kernels' order
 
 All of it follows from the plan that the program is made with, so it is exact; Python, NumPy and LLVM themselves, the
 network's own arrays and the inputs are not in it. The arena is linear in the batch but for scratch and rounding, so the largest
@@ -11,7 +11,6 @@ batch that fits is found with a few plans.
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from striate.ask import tables
-from striate.ask.tracing import batched, mode, name_of, network, traced
+from striate.ask.step import own, step_of, target_of
+from striate.ask.tracing import mode, name_of, network, traced
 from striate.errors import ArgumentError
 from striate.graph import Graph, place
 from striate.nn.module import Module
-from striate.ops.base import Spec
 
 if TYPE_CHECKING:
     from striate.optim.optimizer import Optimizer
@@ -47,6 +46,8 @@ class Memory(tables.Answer):
     peak: int
     """The most bytes of the arena that are wanted at one time, and the layer and operator at work then."""
     where: str
+    at_once: int
+    """Images that a call runs together: with light weights it takes a large batch in pieces, each with the memory of so many."""
     again: Callable[[int], Memory] = field(repr=False, compare=False)
 
     @property
@@ -87,11 +88,18 @@ class Memory(tables.Answer):
         return {"network": self.network, "batch": self.batch, "training": self.training, "total": self.total, **self.parts,
                 "activations": self.activations, "peak": self.peak, "where": self.where}
 
+    def to_csv(self) -> str:
+        """A head line and one row."""
+        return tables.as_csv([self.to_dict()])
+
     def table(self) -> tables.Table:
         rows = [(name, tables.memory(size), tables.share(size, self.total)) for name, size in self.parts.items() if size]
         notes = [f"{tables.memory(self.total)} in all",
                  f"at most {tables.memory(self.peak)} of the arena are wanted at a time, while {self.where} runs",
                  f"{tables.memory(self.activations)} of outputs in the forward pass alone, if none shared its memory"]
+        if self.at_once < self.batch:
+            less = tables.memory(self.again(self.at_once).total)
+            notes.append(f"a call runs {self.at_once} images at a time, one after the other, in {less}")
         kind = "training" if self.training else "inference"
         columns = (tables.Column("memory"), tables.Column("size", True), tables.Column(""))
         return tables.Table(f"{self.network}, {kind}, batch {self.batch}", notes, columns, rows)
@@ -105,8 +113,11 @@ def memory(net: Any, input_shape: Any, batch: int = 1, optimizer: Optimizer | No
     """The memory of running a network, or of training it where an optimizer is given. Nothing is run or compiled.
 
     input_shape: of one item, without the batch axis. loss: cross-entropy by default, whose target is one label for each item
-    (and pixel); for another loss, target is the shape, or the Spec, of one item's target. budget: bytes, or '4 GiB'; the
-    answer is then for the largest batch that fits.
+    (and pixel); of another loss the target is like the output unless `target` gives the shape, or the Spec, of one item's.
+    budget: bytes, or '4 GiB'; the answer is then for the largest batch that fits.
+
+    This is the program for the whole batch. A call of a network with light weights runs a large batch a few images at a time
+    (cpu/pieces.py): `at_once` says how many, and the memory for a batch of so many is what the call takes.
 
     Raises ArgumentError where the budget is too small for one item.
 
@@ -137,33 +148,27 @@ class _Question:
     target: Any
 
     def answer(self, batch: int) -> Memory:
-        from striate.cpu.footprint import footprint
+        from striate.cpu.footprint import footprint, planned
+        from striate.cpu.pieces import images_at_once
 
         training = self.optimizer is not None
         forward = traced(self.net, self.input_shape, batch, training)
         activations = sum(v.spec.bytes for node in forward.nodes for v in node.outputs)
-        found = footprint(self._step(forward, batch) if training else forward, getattr(self.net, "precise", False))
-        states = sum(size for region, size in found.regions.items() if region.startswith("state"))
-        parts = {"arena": found.regions["arena"], "parameters": found.regions["store"],
-                 "prepared parameters": found.regions["prepared"] + found.regions["constant"],
-                 "gradients": found.regions["gradient"], "optimizer state": 2 * states}
+        graph = forward if self.optimizer is None else self._step(forward, self.optimizer)
+        found = footprint(graph, getattr(self.net, "precise", False))
         where = place(found.at.op.name, found.at.module, "") if found.at else "nothing"
-        return Memory(name_of(self.net), batch, training, parts, activations, found.peak, where, self.answer)
+        parts = planned(found.regions).parts
+        at_once = batch if training else images_at_once(forward)
+        return Memory(name_of(self.net), batch, training, parts, activations, found.peak, where, at_once, self.answer)
 
-    def _step(self, forward: Graph, batch: int) -> Graph:
+    def _step(self, forward: Graph, optimizer: Optimizer) -> Graph:
         """The graph of a training step, on arrays that take no memory."""
-        from striate.engine import Step
-        from striate.nn import CrossEntropyLoss
-
-        outputs = forward.outputs[0].shape
-        target = self.target if self.target is not None else Spec(outputs[2:], "int64") if self.loss is None else outputs[1:]
-        specs = [*batched(self.input_shape, batch), Spec((batch, *target.shape), target.dtype) if isinstance(target, Spec)
-                 else Spec((batch, *target))]
-        optimizer = copy.copy(self.optimizer)  # asking must not bind it to the network, nor allocate its state
+        optimizer = own(optimizer)
         phantoms: dict[Any, Phantom] = {}
         optimizer.state_of = lambda p, name: phantoms.setdefault((id(p), name), Phantom(p.shape))  # type: ignore
+        specs = [*(v.spec for v in forward.inputs), target_of(forward, self.loss, self.target)]
         with mode(self.net, training=True):
-            step = Step(self.net, self.loss or CrossEntropyLoss(), optimizer)
+            step = step_of(self.net, forward, self.loss, optimizer)
             return step.graph(*(np.broadcast_to(np.zeros((), spec.dtype), spec.shape) for spec in specs))
 
 

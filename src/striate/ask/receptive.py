@@ -22,17 +22,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from striate.ask import laws
-from striate.ask.tables import Answer, Column, Table
+from striate.ask.tables import Answer, Column, Table, as_csv
 from striate.ask.tracing import name_of, network, traced
 from striate.errors import ArgumentError
 from striate.graph import Graph, Value
 
+if TYPE_CHECKING:
+    from striate.draw.svg import Drawing
+
 Range = tuple[int, int]
+LABEL, WIDE, LINE = 130, 460, 18
+"""Pixels of the drawing: names, the widest bar, the height of a bar's line."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,9 @@ class Field:
                                 f"{n} positions; use 0 to {n - 1}")
         return int(position[i])
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(size={self.size}, stride={self.stride}, start={self.start}, padding={self.padding})"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         numbers = {name: getattr(self, name) for name in ("size", "start", "center", "padding", "aligned", "whole")}
@@ -166,6 +175,21 @@ class ReceptiveField(Field, Answer):
         value = find(self.graph, layer)
         return next(f for f in self.layers if f.value is value)
 
+    def covering(self, pixels: int) -> Field:
+        """The first layer whose field holds an object of so many pixels, real ones on its image: deeper ones see more around it.
+
+        Objects of several sizes want features of several layers.
+
+        Raises ArgumentError: none does, or the object is larger than the image.
+        """
+        sizes = [self.source.shape[axis] for axis in laws.spatial(self.source)]
+        found = next((f for f in self.layers if min(f.size) >= pixels), None) if 0 < pixels <= min(sizes) else None
+        if found is None:
+            widest = max((min(f.size) for f in self.layers), default=0)
+            raise ArgumentError(f"no layer sees an object of {pixels} pixels: fields go up to {widest} on an image of "
+                                f"{times(sizes)}; use more layers, strides or dilation")
+        return found
+
     def table(self) -> Table:
         """One row for each operator."""
         numbers = [Column(name, True, i) for i, name in enumerate(("field", "stride", "start", "padding"))]
@@ -175,11 +199,37 @@ class ReceptiveField(Field, Answer):
         pixels = times([self.source.shape[axis] for axis in laws.spatial(self.source)])
         return Table(f"{self.network}: receptive fields on {pixels} pixels", [], columns, [row[:len(columns)] for row in rows])
 
+    def drawing(self) -> Drawing:
+        """How wide each layer sees: a bar where a field is another one than before, around the middle of the image (the band)."""
+        from striate.draw.svg import BLUE, FAINT, RED, SAND, Drawing
+
+        shown = [f for f, before in zip(self.layers, (None, *self.layers)) if before is None or f.size != before.size]
+        image = self.source.shape[-1]
+        scale, top = WIDE / max(image, *(f.size[-1] for f in shown)), 40
+        drawing = Drawing(LABEL + WIDE + 70, top + LINE * len(shown) + 30, f"Receptive fields of {self.network}, pixels in width")
+        drawing.text(16, 24, drawing.title, size=14, weight="bold")
+        middle, high = LABEL + WIDE / 2, LINE * len(shown)
+        drawing.box(middle - scale * image / 2, top, scale * image, high, fill=SAND)
+        drawing.text(middle, top + high + 16, f"image: {image}", size=11, fill=FAINT, anchor="middle")
+        for i, f in enumerate(shown):
+            y, half = top + LINE * i, scale * f.size[-1] / 2
+            drawing.text(LABEL - 8, y + 13, f"{f.layer or f.op}", size=11, anchor="end")
+            drawing.box(middle - half, y + 3, 2 * half, LINE - 6, fill=BLUE if f.aligned else RED, stroke=None)
+            drawing.text(middle + half + 4, y + 13, str(f.size[-1]), size=11)
+        return drawing
+
+    def save(self, path: str | Path) -> Path:
+        """Write the drawing as SVG."""
+        return self.drawing().save(path)
+
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "network": self.network, "layers": [f.to_dict() for f in self.layers]}
 
-    def __repr__(self) -> str:
-        return f"ReceptiveField(size={self.size}, stride={self.stride}, start={self.start}, padding={self.padding})"
+    def to_csv(self) -> str:
+        """A head line, then the layers."""
+        return as_csv(self.to_dict()["layers"])
+
+    __repr__ = Field.__repr__
 
 
 def receptive_field(net: Any, input_shape: Any, of: str | None = None, to: str | None = None) -> ReceptiveField:

@@ -12,13 +12,14 @@ Source: Dumoulin & Visin, A guide to convolution arithmetic for deep learning, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from striate.ask import tables
 from striate.ask.tracing import batched, mode, name_of, network, partial, specs_of
 from striate.errors import ShapeError
-from striate.graph import Graph
+from striate.graph import Graph, Node
+from striate.ops.conv_transpose import ConvTranspose
 from striate.window import Window, named_pads
 
 Shape = tuple[int, ...]
@@ -111,12 +112,31 @@ def steps(graph: Graph) -> Iterator[Step]:
 
 
 def mends(graph: Graph) -> Iterator[str]:
-    """Padding that would have kept the size, for each layer of stride 1 whose window has shrunk it."""
+    """What would have kept the size of each layer on the way, or the stride's share of it, rounded up."""
     for node in graph.nodes:
-        window = getattr(node.op, "window", ())
+        window, name = getattr(node.op, "window", ()), node.module or node.op.name
         before, after = node.inputs[0].shape[2:], node.output.shape[2:]
-        if window and len(before) == len(window) and before != after and all(w.stride == 1 for w in window):
-            yield f"{node.module or node.op.name}: padding={keeping(window)} keeps {tables.shape(before)}"
+        if not window or len(before) != len(window) or before == after:
+            continue
+        if all(w.stride == 1 for w in window):
+            yield f"{name}: padding={keeping(window)} keeps {tables.shape(before)}"
+        elif isinstance(node.op, ConvTranspose):
+            yield f"{name}: output_padding=1 makes {tables.shape([n + 1 for n in after])}"
+        elif mend := rounding_up(node, before, after):
+            yield f"{name}: {mend}"
+
+
+def rounding_up(node: Node, before: Shape, after: Shape) -> str:
+    """How windows with strides would make ceil(n / stride) pixels: pooling by rounding, convolutions by padding."""
+    window = node.op.window
+    wanted = tuple(-(-n // w.stride) for n, w in zip(before, window))
+    if wanted == after:
+        return ""
+    changes = {f"padding={p}": {"pads": (p, p)} for p in range(1, max(w.extent for w in window))}
+    for name, change in ({"ceil_mode=True": {"ceil": True}} if len(node.inputs) == 1 else changes).items():
+        if tuple(replace(w, **change).out(n) for w, n in zip(window, before)) == wanted:
+            return f"{name} makes {tables.shape(wanted)}"
+    return ""
 
 
 def keeping(window: tuple[Window, ...]) -> str:

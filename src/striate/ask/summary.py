@@ -15,7 +15,6 @@ A row is a layer of striate.nn, or one operator that a `forward` calls by itself
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,18 +94,32 @@ class Summary(tables.Answer):
             found[op] = (sum(r.parameters for r in own) / max(1, read), sum(r.macs for r in own) / max(1, self.macs))
         return found
 
+    def advice(self) -> list[str]:
+        """Where making the network faster and smaller would pay: at what does most of the work, and at what holds most weights.
+
+        >>> from striate import nn
+        >>> net = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 28 * 28, 10))
+        >>> print(*summary(net, (1, 28, 28), show=False).advice(), sep="\\n")
+        conv2d does 71.4% of the MACs, most of them in '0': to be faster, spare channels, taps or pixels there
+        linear holds 99.7% of the parameters, most of them in '3': to be smaller, spare features there
+        """
+        shares, found = self.shares(), []
+        for measure, place, does, gain in (("macs", 1, "does {:.1%} of the MACs", "faster"),
+                                           ("parameters", 0, "holds {:.1%} of the parameters", "smaller")):
+            op = max(shares, key=lambda name: shares[name][place], default="")
+            most = max((row for row in self.rows if row.op == op), key=lambda row: getattr(row, measure), default=None)
+            if most:
+                spare = "features" if op == "linear" else "channels or taps" if place == 0 else "channels, taps or pixels"
+                found.append(f"{op} {does.format(shares[op][place])}, most of them in '{most.layer}': to be {gain}, "
+                             f"spare {spare} there")
+        return found
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: totals, and one dict for each row."""
+        """Plain data: totals, the modules from the top, and one dict for each row."""
         return {"network": self.network, "inputs": self.inputs, "batch": self.batch, "parameters": self.parameters,
                 "trainable": self.trainable, "macs": self.macs, "flops": self.flops, "activations": self.activations,
+                "modules": tuple({"path": path, "kind": kind} for path, kind in self.kinds),
                 "rows": tuple(map(dict, map(vars, self.rows)))}
-
-    def to_json(self, indent: int | None = 2) -> str:
-        return json.dumps(self.to_dict(), indent=indent)
-
-    def to_csv(self) -> str:
-        """A head line, then the rows; shapes as 6x28x28."""
-        return tables.as_csv(self.to_dict()["rows"])
 
     def totals(self) -> str:
         """`61,706 parameters, 416,520 MACs`, and how many of the parameters are not trained or not used."""
@@ -118,9 +131,10 @@ class Summary(tables.Answer):
 
     def notes(self) -> list[str]:
         """The totals, then which operators hold the parameters and do the work."""
-        more = f"{self.flops:,} FLOPs, {tables.memory(self.activations)} of activations"
-        return [f"{self.totals()}, {more}", *(f"{op}: {parameters:.1%} of the parameters, {macs:.1%} of the MACs"
-                                              for op, (parameters, macs) in self.shares().items())]
+        memory = f"{tables.memory(4 * self.parameters)} of parameters, {tables.memory(self.activations)} of activations"
+        shares = [f"{op}: {parameters:.1%} of the parameters, {macs:.1%} of the MACs"
+                  for op, (parameters, macs) in self.shares().items()]
+        return [f"{self.totals()}, {self.flops:,} FLOPs", memory, *shares]
 
     def table(self) -> tables.Table:
         title = f"{self.network} on {', '.join(map(tables.shape, self.inputs))}"
@@ -129,12 +143,12 @@ class Summary(tables.Answer):
 
     def lines(self) -> Iterator[tuple[str, ...]]:
         """The cells of the table: modules with their sums, and the rows below them."""
-        read, kinds = sum(row.parameters for row in self.rows), dict(self.kinds)
+        read, done, kinds = sum(row.parameters for row in self.rows), self.macs, dict(self.kinds)
         for depth, name, kind, rows, leaf in tree.lines(self.rows, kinds, self.fold):
             parameters, macs = sum(r.parameters for r in rows), sum(r.macs for r in rows)
             yield ("  " * depth + name, kind or rows[-1].op, tables.shape(rows[-1].output), tables.count(parameters),
                    tables.share(parameters, read) if leaf else "", tables.count(macs),
-                   tables.share(macs, self.macs) if leaf else "", tables.count(sum(r.flops for r in rows)),
+                   tables.share(macs, done) if leaf else "", tables.count(sum(r.flops for r in rows)),
                    f"{self.batch * macs / parameters:,.1f}" if parameters and macs else "",
                    tables.count(sum(r.connections for r in rows)), tables.memory(sum(r.activation for r in rows)),
                    tables.shape(rows[-1].field) if rows[-1].field else "")

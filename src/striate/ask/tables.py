@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -75,10 +76,21 @@ class Table:
 
 
 class Answer:
-    """An answer that is shown as a table: in the terminal, in a notebook, as text."""
+    """An answer that is shown as a table, in the terminal, in a notebook, as text, and that is plain data too."""
 
     def table(self) -> Table:
         raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        raise NotImplementedError
+
+    def to_json(self, indent: int | None = 2) -> str:
+        return json.dumps(self.to_dict(), indent=indent)
+
+    def to_csv(self) -> str:
+        """A head line, then the rows; shapes as 6x28x28."""
+        return as_csv(self.to_dict()["rows"])
 
     def __rich__(self) -> Table:
         return self.table()

@@ -25,17 +25,26 @@ from striate.errors import ArgumentError
 from striate.graph import Value
 from striate.nn import functional as F
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "add": lambda a, b, alpha=1: a + (b if alpha == 1 else b * alpha),
-    "sub": lambda a, b, alpha=1: a - (b if alpha == 1 else b * alpha),
-    "mul": lambda a, b: a * b,
-    "multiply": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
-    "true_divide": lambda a, b: a / b,
-    "neg": lambda a: -a,
-    "pow": lambda a, exponent: a**exponent,
-}
-"""What torch calls by a name and striate by a sign."""
+
+def filled(number: float) -> Callable[..., Value]:
+    """zeros_like and its kin."""
+    return lambda x, **more: x.graph.constant(np.full(x.shape, number, np.float32))
+
+
+def attention(query: Value, key: Value, value: Value, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+              scale: float | None = None) -> Value:
+    """softmax(q k' / sqrt(d)) v, source: Vaswani et al., arXiv:1706.03762, equation 1."""
+    if is_causal or dropout_p:
+        raise ArgumentError("scaled_dot_product_attention is known here without dropout and is_causal; give a mask of numbers")
+    scores = (query @ key.transpose(-2, -1)) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    return (scores if attn_mask is None else scores + attn_mask).softmax(-1) @ value
+
+
+NAMES: dict[str, Callable[..., Any]] = {
+    "zeros_like": filled(0), "ones_like": filled(1), "scaled_dot_product_attention": attention,
+    "addcdiv": lambda a, b, c, value=1: a + b / c * value,
+}  # fmt: skip
+"""What striate has under no name of its own."""
 PLAIN = ("_operator", "builtins", "math")
 """Modules whose functions do the same to a Value as to a tensor."""
 IGNORED = ("_stacklevel", "inplace", "memory_format", "dtype")
@@ -128,6 +137,9 @@ def from_torch(module: Any) -> nn.Module:
     for path, layer in module.named_modules():
         if path and (path in used or not list(layer.children())):
             place(net, path, layer, path in used, module)
+    for node in recorded.nodes:
+        if node.op == "get_attr" and node.target.startswith("_tensor_constant"):  # torch.fx keeps them in the user's module
+            vars(net)[node.target] = array(vars(module).pop(node.target))
     names = function_names()
     net._steps = tuple(step_of(node, names, module) for node in recorded.nodes)
     for step in net._steps:
@@ -199,7 +211,7 @@ def function(node: Any, names: Mapping[int, str]) -> Callable[..., Any]:
     if getattr(target, "__module__", "") in PLAIN:
         return target
     name = names.get(id(target), getattr(target, "__name__", str(target)))
-    found = FUNCTIONS.get(name) or getattr(F, name, None) or getattr(Value, name, None)
+    found = NAMES.get(name) or getattr(F, name, None) or getattr(Value, name, None)
     if found is None:
         raise ArgumentError(f"torch function '{name}' at '{node.name}' has no counterpart in striate.nn.functional; write that "
                             "part as a striate.nn.Module")
@@ -230,10 +242,9 @@ def method(name: str, place: str) -> Callable[..., Any]:
     """A method of tensors by its name: of the value itself, or the function of that name."""
 
     def call(value: Any, *args: Any, **kwargs: Any) -> Any:
-        own = getattr(value, name, None) if not isinstance(value, Value) or hasattr(Value, name) else None
-        if own is not None:
-            return own(*args, **kwargs)
-        found = FUNCTIONS.get(name) or getattr(F, name, None)
+        if not isinstance(value, Value):
+            return getattr(value, name)(*args, **kwargs)
+        found = getattr(Value, name, None) or NAMES.get(name) or getattr(F, name, None)
         if found is None:
             raise ArgumentError(f"torch method '{name}' at '{place}' has no counterpart in striate; write that part as a "
                                 "striate.nn.Module")
@@ -252,6 +263,8 @@ def plain(item: Any) -> Any:
         return slice(plain(item.start), plain(item.stop), plain(item.step))
     if type(item).__module__ == "torch.fx.node":
         return Ref(item.name)
+    if getattr(item, "is_floating_point", True) is False:  # a type such as torch.int64
+        raise ArgumentError(f"a network's floats cannot become {item} here; leave them as they are")
     return array(item) if hasattr(item, "detach") else item
 
 

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from striate.errors import ArgumentError, ShapeError
-from striate.graph import Graph, Value, finish, paths_of, trace, trace_values
+from striate.graph import Graph, Value, finish, paths_of, trace_values
 from striate.nn.module import Module
 from striate.ops.base import Spec
+
+IMAGE_LAYERS = ("striate.nn.conv", "striate.nn.pool", "striate.nn.pool_adaptive", "striate.nn.separable")
+"""Where layers live that also take one image without a batch."""
 
 
 def traced(net: Module, input_shape: Any, batch: int = 1, training: bool = False) -> Graph:
@@ -21,7 +24,10 @@ def traced(net: Module, input_shape: Any, batch: int = 1, training: bool = False
     """
     inputs = batched(input_shape, batch)
     with mode(net, training):
-        return trace(net, *inputs)
+        graph, error = partial(net, inputs)
+    if error is not None:
+        raise error
+    return graph
 
 
 def partial(net: Module, inputs: Sequence[Spec]) -> tuple[Graph, ShapeError | None]:
@@ -31,8 +37,20 @@ def partial(net: Module, inputs: Sequence[Spec]) -> tuple[Graph, ShapeError | No
     try:
         finish(graph, trace_values(net, [graph.input(spec.shape, spec.dtype) for spec in inputs]))
     except ShapeError as error:
-        return graph, error
-    return graph.prune(), None
+        return with_batch(net, graph), error
+    return with_batch(net, graph.prune()), None
+
+
+def with_batch(net: Module, graph: Graph) -> Graph:
+    """The same graph. Raises ArgumentError where a layer took the batch for channels: an image was given without any."""
+    for node in graph.nodes:
+        item = node.inputs[0].shape if node.inputs and node.inputs[0] in graph.inputs else None
+        if item and node.op.name == "reshape" and node.output.shape == (1, *item):
+            layer = dict(net.named_modules()).get(node.module)
+            if type(layer).__module__ in IMAGE_LAYERS:
+                raise ArgumentError(f"one item has shape {item[1:]}, of which layer '{node.module}' ({type(layer).__name__}) "
+                                    f"makes {node.output.shape}; give channels too, such as (3, 224, 224)")
+    return graph
 
 
 def batched(input_shape: Any, batch: int = 1) -> list[Spec]:
@@ -80,9 +98,12 @@ def specs_of(values: Sequence[Value]) -> list[Spec]:
 
 
 def network(net: Any) -> Module:
-    """The network itself; a torch.nn.Module as a network of striate's with its weights."""
-    if isinstance(net, Module) or not any(kind.__module__.startswith("torch.nn") for kind in type(net).__mro__):
+    """The network itself; a torch.nn.Module as a network of striate's with its weights. Raises ArgumentError for others."""
+    if isinstance(net, Module):
         return net
+    if not any(kind.__module__.startswith("torch.nn") for kind in type(net).__mro__):
+        mend = f"make one: {net.__name__}(...)" if isinstance(net, type) else "give a striate.nn.Module or a torch.nn.Module"
+        raise ArgumentError(f"questions are about networks, got {net if isinstance(net, type) else type(net).__name__}; {mend}")
     from striate.ask.torch_bridge import from_torch  # only for who has torch
 
     return from_torch(net)

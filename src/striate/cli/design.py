@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from striate.cli.filter import kernel_of
+
 EXAMPLES = """
 [bold]Examples[/bold]
 
@@ -17,7 +19,9 @@ EXAMPLES = """
 
   striate design dilation 31                  rates for a receptive field
 
-  striate design kernel "1 2 1; 2 4 2; 1 2 1" whether it is separable
+  striate design kernel sobel_x               whether it is separable
+
+  striate design kernel "1 2 1; 2 4 2; 1 2 1"
 """
 
 app = typer.Typer(no_args_is_help=True, help="Help for who designs a network.", epilog=EXAMPLES, rich_markup_mode="rich")
@@ -73,15 +77,12 @@ def dilation(
     typer.echo(design.dilation_rates(field, kernel_size))
 
 
-@app.command("kernel")
-def kernel(values: Annotated[str, typer.Argument(help="The kernel's rows: numbers, with a semicolon between rows.")]) -> None:
+@app.command("kernel", context_settings={"ignore_unknown_options": True})  # rows may begin with a minus
+def kernel(
+    kernel: Annotated[str, typer.Argument(help="A named kernel, such as sobel_x, or rows of numbers with a semicolon between "
+                                               "them: '1 2 1; 2 4 2; 1 2 1'.")],
+) -> None:
     """Whether a kernel is separable into a column and a row."""
     from striate import design
 
-    try:
-        rows = [[float(number) for number in row.replace(",", " ").split()] for row in values.split(";")]
-    except ValueError:
-        rows = []
-    if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
-        raise typer.BadParameter(f"a kernel is rows of equally many numbers, such as '1 2 1; 2 4 2; 1 2 1', got '{values}'")
-    typer.echo(design.separation(rows))
+    typer.echo(design.separation(kernel_of(kernel)))

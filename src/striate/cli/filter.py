@@ -54,8 +54,10 @@ def kernel_of(text: str) -> Any:
     try:
         numbers = [[float(n) for n in row] for row in rows]
     except ValueError:
+        if len(text.split()) > 1:
+            raise typer.BadParameter(f"rows of numbers look like '1 2 1; 2 4 2; 1 2 1', got '{text}'") from None
         return vision.kernel(text)
     if not numbers[0] or any(len(row) != len(numbers[0]) for row in numbers):
         lengths = ", ".join(str(len(row)) for row in rows)
-        raise typer.BadParameter(f"every row of a kernel needs equally many numbers, got {lengths}", param_hint="--kernel")
+        raise typer.BadParameter(f"every row of a kernel needs equally many numbers, got {lengths}")
     return vision.kernel(np.array(numbers))

@@ -30,7 +30,9 @@ def striate(version: bool = typer.Option(False, "--version", help="Print the ver
 
       striate predict fashion-mnist.safetensors shoe.png
 
-      striate summary lenet
+      striate summary resnet50 --fold
+
+      striate explain mynet.py --input 3x32x32
 
       striate profile lenet --batch 64 --train
 
@@ -46,6 +48,7 @@ def striate(version: bool = typer.Option(False, "--version", help="Print the ver
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
 app.command("summary", epilog=show.EXAMPLES)(show.summary)
+app.command("explain", epilog=show.EXPLAINED)(show.explain)
 app.command("filter", epilog=filter.EXAMPLES)(filter.filter)
 app.command("profile", epilog=profile.EXAMPLES)(profile.profile)
 app.command("draw", epilog=draw.EXAMPLES)(draw.draw)

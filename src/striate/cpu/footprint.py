@@ -27,6 +27,35 @@ class Footprint:
     at: Node | None
 
 
+@dataclass(frozen=True)
+class Planned:
+    """Bytes that a program allocates before its first run, by what they are for; as a text, one line.
+
+    >>> print(Planned({"arena": 3 * 2**20, "parameters": 2**19, "gradients": 0}))
+    3.5 MiB of memory: arena 3.0 MiB, parameters 512.0 KiB
+    """
+
+    parts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    def __str__(self) -> str:
+        from striate.ask.tables import memory
+
+        parts = ", ".join(f"{name} {memory(size)}" for name, size in self.parts.items() if size)
+        return f"{memory(self.total)} of memory{': ' if parts else ''}{parts}"
+
+
+def planned(regions: dict[str, int]) -> Planned:
+    """What the regions of a program are for; those who own parameters and optimizer state lend their memory meanwhile."""
+    states = sum(size for region, size in regions.items() if region.startswith("state"))
+    return Planned({"arena": regions["arena"], "parameters": regions["store"],
+                    "prepared parameters": regions["prepared"] + regions["constant"],
+                    "gradients": regions["gradient"], "optimizer state": states})
+
+
 def footprint(graph: Graph, precise: bool = False) -> Footprint:
     """The memory of the program that runs a graph on this machine with as many threads as are set."""
     low = lower(graph, host(), threads.get_num_threads(), precise)

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,9 +45,11 @@ class Layout:
             step *= self.dims[axis]
         return tuple(found)
 
-    def pack(self, array: np.ndarray) -> np.ndarray:
-        """A logical array as it lies in memory, flat."""
-        return np.ascontiguousarray(array.reshape(self.dims).transpose(self.order)).reshape(-1)
+    def pack(self, array: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """A logical array as it lies in memory, flat; written to `out` if it is given."""
+        flat = np.empty(array.size, array.dtype) if out is None else out
+        flat.reshape([self.dims[a] for a in self.order])[...] = array.reshape(self.dims).transpose(self.order)
+        return flat
 
     def unpack(self, flat: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         """The way back to the logical array."""
@@ -194,33 +196,42 @@ class Packed:
         inner = self.K if self.turned else self.C
         return self.groups * self.blocks * self.R * self.S * inner * self.lanes
 
-    def pack(self, array: np.ndarray) -> np.ndarray:
-        """Logical weights as they lie in memory, flat."""
-        w = array.reshape(self.groups, self.K, self.C, self.R, self.S)
-        if self.columns is not None:
-            w = w[:, :, np.argsort(self._places())]
-        w = w.transpose(0, 2, 1, 3, 4) if self.turned else w
-        full = np.zeros((self.groups, self.blocks * self.lanes, *w.shape[2:]), np.float32)
-        full[:, : w.shape[1]] = w
-        cut = full.reshape(self.groups, self.blocks, self.lanes, *w.shape[2:])
-        return np.ascontiguousarray(cut.transpose(0, 1, 4, 5, 3, 2)).reshape(-1)
+    def pack(self, array: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Logical weights as they lie in memory, flat; written to `out` if it is given."""
+        if self.turned and self.columns is not None:
+            rows = array.reshape(self.K, self.C)[:, np.argsort(self._places(self.columns))]
+            return replace(self, columns=None).pack(rows, out)
+        flat = np.empty(self.size, np.float32) if out is None else out
+        if self.vectored % self.lanes:
+            flat.fill(0)
+        for rows, block in self._blocks(array, flat):
+            block[...] = rows
+        return flat
 
     def unpack(self, flat: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         """The way back to the logical weights."""
-        inner = self.K if self.turned else self.C
-        cut = flat.reshape(self.groups, self.blocks, self.R, self.S, inner, self.lanes).transpose(0, 1, 5, 4, 2, 3)
-        w = cut.reshape(self.groups, self.blocks * self.lanes, inner, self.R, self.S)[:, : self.vectored]
-        w = w.transpose(0, 2, 1, 3, 4) if self.turned else w
-        if self.columns is not None:
-            w = w[:, :, self._places()]
-        return np.ascontiguousarray(w).reshape(shape)
+        if self.turned and self.columns is not None:
+            rows = replace(self, columns=None).unpack(flat, (self.K, self.C))
+            return rows[:, self._places(self.columns)].reshape(shape)
+        array = np.empty(self.groups * self.K * self.C * self.R * self.S, np.float32)
+        for rows, block in self._blocks(array, flat):
+            rows[...] = block
+        return array.reshape(shape)
 
-    def _places(self) -> np.ndarray:
+    def _blocks(self, array: np.ndarray, flat: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same numbers in logical and in packed weights, a vector of channels at a time: views that fit into the cache."""
+        dims, order = ((self.C,), (0,)) if self.columns is None else (self.columns.dims, self.columns.order)
+        w = array.reshape(self.groups, self.K, *dims, self.R, self.S)
+        inner = [2 + axis for axis in order]
+        w = w.transpose(0, 2, 3, 4, 1) if self.turned else w.transpose(0, 1, w.ndim - 2, w.ndim - 1, *inner)
+        m = flat.reshape(self.groups, self.blocks, *w.shape[2:], self.lanes)
+        for group, block in itertools.product(range(self.groups), range(self.blocks)):
+            rows = w[group, block * self.lanes: (block + 1) * self.lanes]
+            yield rows, np.moveaxis(m[group, block], -1, 0)[: len(rows)]
+
+    def _places(self, columns: Layout) -> np.ndarray:
         """For each logical column, its place in memory."""
-        layout = self.columns
-        if layout is None:
-            return np.arange(self.C)
-        return layout.unpack(np.arange(self.C), (self.C,))
+        return columns.unpack(np.arange(self.C), (self.C,))
 
 
 Form = Layout | Packed

@@ -14,18 +14,27 @@ from typing import Any
 import numpy as np
 
 from striate import ops
-from striate.cpu.fuse import Group, channel_axis, fuse, simplify
+from striate.cpu.empty import settle
+from striate.cpu.fuse import Group, channel_axis, fuse, reads_alike, simplify
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.pointwise import CHANNEL, FULL, RANDOM, SCALAR, Chain, Pointwise
+from striate.cpu.kernels.pointwise import CHANNEL, FULL, RANDOM, SCALAR, Chain, Pointwise, PointwiseTotal
+from striate.cpu.kernels.reduce import Reduce
 from striate.cpu.layout import Form, Layout, canonical, channels_last, layout_of, plain
 from striate.cpu.plan import Buffer
-from striate.errors import KernelError, ShapeError
+from striate.errors import KernelError
 from striate.graph import Graph, Node, Value
 from striate.kernel.machine import Machine
 from striate.ops.base import Op
 
 Rule = Callable[["Lowering", Group], None]
 RULES: dict[type[Op], Rule] = {}
+TOTAL_PARTS = 64
+"""Into how many parts an array is cut whose numbers are added up."""
+
+
+def kind_of(value: Value) -> str:
+    """The kernel language's name of a value's type."""
+    return {"float32": "f32", "uint8": "u8", "int32": "i32", "int64": "i64"}[value.dtype]
 
 
 def rule(*kinds: type[Op]) -> Callable[[Rule], Rule]:
@@ -71,8 +80,8 @@ class Lowering:
     store_bytes: int = 0
     deviations: dict[Value, Buffer] = field(default_factory=dict)
     """1 / sqrt(variance + eps) beside a batch norm's variance, for its gradient."""
-    row_losses: dict[tuple[Any, ...], Buffer] = field(default_factory=dict)
-    """Each row's loss and weight beside a cross-entropy, for its gradient."""
+    row_losses: dict[tuple[Any, ...], dict[str, Buffer]] = field(default_factory=dict)
+    """What a cross-entropy has found of its rows, for its gradient."""
     results: list[Buffer] = field(default_factory=list)
     split: int = 0
     """Calls before this one compute the first outputs and the updates."""
@@ -229,10 +238,7 @@ def lower(graph: Graph, machine: Machine, threads: int, precise: bool = False) -
     from striate.cpu import rules  # rules register themselves here
 
     rules.load()
-    for node in graph.nodes:
-        if any(v.spec.size == 0 for v in node.outputs):
-            raise ShapeError(f"the output has shape {node.output.shape}, which holds no numbers",
-                             fix="keep at least one element along each axis", place=node.place)
+    settle(graph)
     low, first = Lowering(simplify(graph), machine, threads, precise), graph.first
     if first is None:
         _stage(low, graph.nodes)
@@ -270,7 +276,7 @@ def pointwise(low: Lowering, group: Group) -> None:
     shape = group.shape
     inner = {n.output for n in group.chain}
     operands = list(dict.fromkeys(v for n in group.chain for v in n.inputs if v not in inner))
-    alike = all(v.shape == shape or v.spec.size == 1 or v.dtype == "int64" for v in operands)
+    alike = all(reads_alike(group, n) for n in group.chain)
     form = _pointwise_form(low, group, operands, alike)
     builder = ChainBuilder(low, shape, form, plain(shape[-1:]))
     order = _axes(form, shape)
@@ -290,7 +296,13 @@ def pointwise(low: Lowering, group: Group) -> None:
     chain, arguments = builder.finish(group.stored)
     rows, dims, varies = (form.size, (), [v if v == (False,) else (True,) for v in varies]) if alike else \
         _merge([shape[a] for a in order], varies)
-    low.call(Pointwise(chain, tuple(dims), tuple(varies)), rows=rows, **arguments)
+    if group.total is None:
+        low.call(Pointwise(chain, tuple(dims), tuple(varies)), rows=rows, **arguments)
+        return
+    summed, part = builder.number(builder.refs[group.total.inputs[0]]), low.buffer("total.parts", TOTAL_PARTS + 1)
+    low.call(PointwiseTotal(chain, (), tuple(varies), summed, TOTAL_PARTS), rows=rows, part=part, **arguments)
+    scale = 1.0 / form.size if isinstance(group.total.op, ops.Mean) else 1.0
+    low.call(Reduce("sum", 1, scale=scale), A=1, B=TOTAL_PARTS + 1, x=part, y0=low.make(group.total.output, plain(())))
 
 
 def _axes(form: Layout, shape: Sequence[int]) -> list[int]:

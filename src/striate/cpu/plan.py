@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
@@ -41,17 +43,14 @@ def aligned(size: int) -> int:
 
 def place(buffers: list[Buffer]) -> int:
     """Give every arena buffer its offset; returns the arena's bytes."""
-    placed: list[Buffer] = []
-    total = 0
-    for buffer in sorted(buffers, key=lambda b: (-b.bytes, b.first)):
-        offset = 0
-        for other in placed:  # sorted by offset
-            if buffer.lives_with(other):
-                if offset + buffer.bytes <= other.offset:
-                    break
-                offset = max(offset, aligned(other.offset + other.bytes))
-        buffer.offset = offset
-        total = max(total, aligned(offset + buffer.bytes))
-        placed.append(buffer)
-        placed.sort(key=lambda b: b.offset)
-    return total
+    first, last, begin, end = table = np.zeros((4, len(buffers)), np.int64)
+    """Of those that are placed, from the lowest offset to the highest."""
+    for count, buffer in enumerate(sorted(buffers, key=lambda b: (-b.bytes, b.first))):
+        with_it = (first[:count] <= buffer.last) & (last[:count] >= buffer.first)
+        free = np.concatenate([[0], np.maximum.accumulate(end[:count][with_it])])
+        fits = np.flatnonzero(free[:-1] + buffer.bytes <= begin[:count][with_it])
+        buffer.offset = int(free[fits[0] if len(fits) else -1])
+        at = np.searchsorted(begin[:count], buffer.offset, "right")
+        table[:, at + 1: count + 1] = table[:, at: count]
+        table[:, at] = buffer.first, buffer.last, buffer.offset, aligned(buffer.offset + buffer.bytes)
+    return int(end.max(initial=0))

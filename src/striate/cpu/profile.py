@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,28 @@ from striate.cpu.peak import Peak, peak
 from striate.cpu.plan import Buffer
 from striate.cpu.program import Program
 from striate.graph import Node
+from striate.ops.base import Cost
 
 
 @dataclass(frozen=True)
-class Timing:
-    """The calls that compute one group of nodes.
-
-    each: seconds of each call, from barrier to barrier; busy: each thread's own share of their sum.
-    """
+class Work:
+    """The calls that compute one group of nodes: the multiply-accumulates and the other operations of the operator that it is
+    named after, and the bytes of the arrays that each call names."""
 
     layer: str
     op: str
     kernels: tuple[str, ...]
+    macs: int
+    operations: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Timing(Work):
+    """How long they take. each: seconds of each call, from barrier to barrier; busy: each thread's own share of their sum."""
+
     each: tuple[float, ...]
     busy: tuple[float, ...]
-    macs: int
-    bytes: int
     start: float
 
     @property
@@ -71,13 +78,18 @@ class Profile:
     def seconds(self) -> float:
         return sum(t.seconds for t in self.timings)
 
+    @property
+    def predicted(self) -> float:
+        """Seconds, if every call reached this machine's peak."""
+        return sum(self.peak.floor(t.macs, t.bytes) for t in self.timings)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data: seconds, multiply-accumulates, bytes, and the rates that follow."""
         rows = [{"layer": t.layer, "op": t.op, "kernels": list(t.kernels), "seconds": t.seconds, "macs": t.macs,
                  "bytes": t.bytes, "gflops": t.gflops, "gbytes": t.gbytes, "floor": t.floor(self.peak)} for t in self.timings]
         machine = {"threads": self.peak.threads, "gflops": self.peak.flops_per_second * 1e-9,
                    "gbytes": self.peak.bytes_per_second * 1e-9}
-        return {"seconds": self.seconds, "runs": self.runs, "peak": machine, "calls": rows}
+        return {"seconds": self.seconds, "predicted": self.predicted, "runs": self.runs, "peak": machine, "calls": rows}
 
     def trace(self, path: str | Path) -> None:
         """Write the run for chrome://tracing or ui.perfetto.dev: one row a thread, times in microseconds."""
@@ -89,8 +101,9 @@ class Profile:
     def __rich__(self) -> Any:
         from rich.table import Table
 
-        note = (f"{self.seconds * 1e3:.3f} ms, median of {self.runs} runs on {self.peak.threads} threads; peak "
-                f"{self.peak.flops_per_second * 1e-9:.0f} GFLOP/s, {self.peak.bytes_per_second * 1e-9:.1f} GB/s")
+        note = (f"{self.seconds * 1e3:.3f} ms, median of {self.runs} runs on {self.peak.threads} threads; "
+                f"{self.predicted * 1e3:.3f} ms at the peak of "
+                f"{self.peak.flops_per_second * 1e-9:.0f} GFLOP/s and {self.peak.bytes_per_second * 1e-9:.1f} GB/s")
         table = Table(caption=note, show_edge=False)
         for name in ("layer", "op", "kernels"):
             table.add_column(name, overflow="fold")
@@ -108,15 +121,15 @@ def profile(program: Program, inputs: Sequence[np.ndarray], runs: int = 20) -> P
     count = len(program.calls)
     stamps = np.zeros((runs, program.threads, count + 1), np.int64)
     space = program.workspace()
-    seconds = 0.0
-    for run in range(-2, runs):  # two to warm up
+    seconds = np.zeros(runs)
+    for run in (0, 0, *range(runs)):  # two to warm up, written over
         program.begin(space, inputs, (0, 0))
         start = time.perf_counter()
         stamps[run] = _stamped(program, space)
-        seconds += time.perf_counter() - start if run >= 0 else 0.0
+        seconds[run] = time.perf_counter() - start
     program.release(space)
     ticks = stamps[:, :, -1].max(axis=1) - stamps[:, :, 0].min(axis=1)
-    return Profile(tuple(_timings(program, stamps * (seconds / ticks.sum()))), peak(), runs)
+    return Profile(tuple(_timings(program, stamps * (seconds.sum() / ticks.sum()))), peak(), runs)
 
 
 def _stamped(program: Program, space: Any) -> np.ndarray:
@@ -146,19 +159,26 @@ def _timings(program: Program, clock: np.ndarray) -> list[Timing]:
     took = np.median(np.diff(met, axis=1), axis=0)
     busy = np.median(clock[:, :, 1:] - met[:, None, :-1], axis=0)
     found: list[Timing] = []
-    group: list[int] = []
-    for i, call in enumerate(program.calls):
-        group.append(i)
-        following = program.calls[i + 1].node if i + 1 < len(program.calls) else None
-        if following is not call.node or call.node is None:
-            found.append(_timing([program.calls[j] for j in group], call.node, took[group], busy[:, group].sum(axis=1),
-                                 float(begun[group[0]])))
-            group = []
+    first = 0
+    for work in works(program.calls):
+        span = slice(first, first := first + len(work.kernels))
+        found.append(Timing(**vars(work), each=tuple(map(float, took[span])),
+                            busy=tuple(map(float, busy[:, span].sum(axis=1))), start=float(begun[span.start])))
     return found
 
 
-def _timing(calls: Sequence[Call], node: Node | None, each: np.ndarray, busy: np.ndarray, start: float) -> Timing:
-    cost = node.op.cost([v.spec for v in node.inputs], [v.spec for v in node.outputs]) if node else None
+def works(calls: Sequence[Call]) -> Iterator[Work]:
+    """The groups in the order in which they run; calls that belong to no node stand alone."""
+    numbers = ((call.node, 0) if call.node else (None, i) for i, call in enumerate(calls))
+    for (node, _), group in groupby(zip(numbers, calls), key=lambda pair: pair[0]):
+        yield _work([call for _, call in group], node)
+
+
+def _work(calls: Sequence[Call], node: Node | None) -> Work:
+    inputs = [v.spec for v in node.inputs] if node else []
+    cost = node.op.cost(inputs, [v.spec for v in node.outputs]) if node else Cost()
     moved = sum(sum(b.bytes for b in set(c.arguments.values()) if isinstance(b, Buffer) and b.name != "scratch") for c in calls)
-    return Timing(node.module if node else "", node.op.name if node else "", tuple(c.kernel.name for c in calls),
-                  tuple(map(float, each)), tuple(map(float, busy)), cost.macs if cost else 0, moved, start)
+    if 0 < cost.reads < sum(x.size for x in inputs):  # an embedding reads some rows of its table
+        moved -= max(0, sum(x.bytes for x in inputs) - 4 * cost.reads)
+    return Work(node.module if node else "", node.op.name if node else "", tuple(c.kernel.name for c in calls), cost.macs,
+                cost.operations, moved)

@@ -11,6 +11,8 @@ Every argument of every call is a base address plus an offset, so one addition o
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +21,7 @@ import numpy as np
 
 from striate.cpu import threads
 from striate.cpu.cache import library
-from striate.cpu.footprint import buffers_of, lay_out
+from striate.cpu.footprint import buffers_of, lay_out, planned
 from striate.cpu.layout import Form
 from striate.cpu.lower import Call, Lowering, lower
 from striate.cpu.plan import ALIGNMENT, Buffer
@@ -31,6 +33,14 @@ def memory(size: int) -> np.ndarray:
     """Aligned bytes, zero."""
     raw = np.zeros(size + ALIGNMENT, np.uint8)
     return raw[-raw.ctypes.data % ALIGNMENT:][:size]
+
+
+def give_back() -> None:
+    """Let the C library return what large arrays have left: glibc keeps it back for others that may come."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 moving = threading.RLock()
@@ -51,43 +61,48 @@ class Store:
         """How often `changes` has changed."""
         self.pushed = -1
         """The count of all writes when the last push began: while it stands there is nothing to bring in."""
-        self.dirty = False
         self.changed = [i for i, home in enumerate(self.homes) if home[4]]
 
     def push(self) -> None:
         """Bring in what users or other programs changed."""
         if self.pushed == writes.count:
             return
-        self.pushed = writes.count
-        for i, (holder, form, region, offset, _) in enumerate(self.homes):
+        self.pushed, lent = writes.count, 0
+        for i, (holder, form, region, offset, changed) in enumerate(self.homes):
             if holder.refresh is not None and holder.refresh != self.pull:
                 holder.refresh()
             if holder.version != self.seen[i]:
                 view = self.view(form, region, offset)
-                view[:] = form.pack(np.asarray(holder._data, np.float32))
+                form.pack(np.asarray(holder._data, np.float32), view)
                 self.seen[i] = holder.version
                 self.changes[i] += 1
                 self.news += 1
+                if changed:
+                    holder.lend(self.pull)
+                    lent += view.nbytes
+        if lent >= 2**24:
+            give_back()
 
     def mark(self) -> None:
-        """A run has changed the store: the variables fetch their arrays when somebody asks."""
+        """A run changes the store: the variables fetch their arrays when somebody asks."""
         with moving:
             for i in self.changed:
                 self.changes[i] += 1
-                self.homes[i][0].refresh = self.pull
+                if self.homes[i][0].refresh is None:
+                    self.homes[i][0].lend(self.pull)
             self.news += 1
             self.pushed = writes.note() if self.pushed == writes.count else -1
-            self.dirty = True
 
     def pull(self) -> None:
-        """Write everything that runs have changed back into the variables."""
+        """Write everything that variables have lent to this store back into them."""
         with moving:
-            changed, self.dirty = self.changed if self.dirty else [], False
-            for i in changed:
+            for i in self.changed:
                 holder, form, region, offset, _ = self.homes[i]
-                holder.refresh = None
-                holder.put(form.unpack(self.view(form, region, offset).copy(), holder.shape))
-                self.seen[i] = holder.version
+                if holder.refresh == self.pull:
+                    array = form.unpack(self.view(form, region, offset).copy(), holder.shape)
+                    holder.adopt(np.asarray(array, holder.dtype))
+                    holder.refresh = None
+                    self.seen[i] = holder.version
 
     def view(self, form: Form, region: str, offset: int) -> np.ndarray:
         return self.regions[region][offset: offset + form.size * 4].view(np.float32)
@@ -140,6 +155,7 @@ class Program:
         self.counters = [graph.sources[v] for v in low.counters]
         self.results = low.results
         self.buffers, sizes = buffers_of(low), lay_out(low)
+        self.memory = planned(sizes)
         self.arena_bytes = sizes.pop("arena")
         self.prepared = memory(sizes.pop("prepared"))
         self.constants = self._constants(low, sizes.pop("constant"))

@@ -12,7 +12,7 @@ Between two calls nobody leaves native code: a barrier is one atomic addition an
 after a while, so that more threads than cores still go on. After a job a worker spins for about a tenth of a millisecond and
 then sleeps, in a lock of Python's that needs no interpreter. A launch is one call of native code, so an interrupt from the
 keyboard comes before it or after it, never while workers wait for the caller. Denormal numbers are flushed to zero inside
-and the caller's mode is restored.
+and the caller's mode is restored. cores.py keeps the threads on cores of their own.
 
 Source: Mellor-Crummey & Scott, Algorithms for scalable synchronization, ACM TOCS 9(1), 1991 (sense-reversing barrier).
 """
@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from striate.cpu.cores import Spread
 from striate.errors import ArgumentError
 from striate.kernel.machine import Machine, host
 
@@ -281,9 +282,12 @@ class Team:
         self.state[ACQUIRE] = _address(ctypes.pythonapi.PyThread_acquire_lock)
         self.state[RELEASE] = _address(ctypes.pythonapi.PyThread_release_lock)
         self.lock = threading.Lock()
-        for thread in range(1, size):
-            self.state[WORKERS + STRIDE * thread + 1] = _closed_lock()
-            threading.Thread(target=self.serve, args=(self.address, thread), name=f"striate-{thread}", daemon=True).start()
+        workers = [threading.Thread(target=self.serve, args=(self.address, i), name=f"striate-{i}", daemon=True)
+                   for i in range(1, size)]
+        for i, worker in enumerate(workers, 1):
+            self.state[WORKERS + STRIDE * i + 1] = _closed_lock()
+            worker.start()
+        self.spread = Spread([worker.native_id or 0 for worker in workers])
 
     def execute(self, kernels: int, tables: int, count: int, stamps: int = 0) -> None:
         """Run `count` calls: where the addresses of the kernels and of their arguments stand. Returns when all threads are done.
@@ -292,6 +296,7 @@ class Team:
         """
         if count:
             with self.lock:
+                self.spread.look()
                 self.launch(self.address, kernels, tables, count, stamps)
 
 

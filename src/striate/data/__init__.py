@@ -5,7 +5,7 @@ folder.py     images in folders                         augment.py  transforms o
 idx.py        IDX files: MNIST, Fashion-MNIST           draws.py    random numbers keyed by (seed, epoch, index)
 cifar.py      CIFAR-10                                  captcha.py  captchas without end
 download.py   the cache folder, verified downloads      shapes.py   drawn shapes with the class of every pixel
-audio.py      sound as an image of its spectra
+audio.py      sound as an image of its spectra        stripes.py  drawn stripes to classify
 """
 
 from striate.data.audio import frequency, log_spectrogram
@@ -28,6 +28,7 @@ from striate.data.folder import ImageFolder, read_image
 from striate.data.idx import fashion_mnist, mnist, read_idx
 from striate.data.loader import DataLoader
 from striate.data.shapes import shapes
+from striate.data.stripes import stripes
 from striate.folders import cache_folder
 
 __all__ = [
@@ -58,4 +59,5 @@ __all__ = [
     "read_idx",
     "read_image",
     "shapes",
+    "stripes",
 ]

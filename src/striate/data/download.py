@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from striate.errors import DataError
 
@@ -55,16 +56,26 @@ def fetch(file: Published, folder: Path) -> Path:
 
 def download(url: str, path: Path, wanted: str, algorithm: str = "md5") -> Path:
     """Copy `url` to `path` if its digest starts as it should."""
-    from urllib.request import urlopen
-
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with urlopen(url, timeout=TIMEOUT) as source, replacing(path) as temporary, temporary.open("wb") as target:
+    with opened(url) as source, replacing(path) as temporary, temporary.open("wb") as target:
         while block := source.read(1 << 20):
             digest.update(block)
             target.write(block)
         if not digest.hexdigest().startswith(wanted):
             raise DataError(f"{algorithm} of {url} is {digest.hexdigest()}, want {wanted}")
     return path
+
+
+def opened(url: str) -> Any:
+    """The answer of a server, open to be read."""
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    try:
+        return urlopen(url, timeout=TIMEOUT)
+    except HTTPError as refusal:
+        refusal.close()  # it holds the connection
+        raise
 
 
 @contextmanager

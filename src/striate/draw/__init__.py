@@ -4,14 +4,17 @@ svg.py           lines, boxes, words             plot.py      curves
 activations.py   functions and derivatives       norms.py     what is normalised together
 windows.py       convolution, padding, stride, dilation, pooling, receptive field
 blocks.py        dropout, residual sum, inception
+network.py       any network, drawn from its graph
 
     draw.figure("activations").save("activations.svg")          or: striate draw activations
+    draw.diagram(net, (3, 224, 224)).save("net.svg")            or: striate draw resnet18
 """
 
 from collections.abc import Callable
 
 from striate.draw.activations import activations
 from striate.draw.blocks import dropout, inception, residual
+from striate.draw.network import diagram
 from striate.draw.norms import norms
 from striate.draw.plot import chart
 from striate.draw.svg import Drawing
@@ -34,4 +37,4 @@ def figure(name: str) -> Drawing:
     return FIGURES[name]()
 
 
-__all__ = ["FIGURES", "Drawing", "chart", "figure"]
+__all__ = ["FIGURES", "Drawing", "chart", "diagram", "figure"]

@@ -9,10 +9,10 @@ from striate.draw.plot import legend, plot
 from striate.draw.svg import Drawing
 
 NAMES = (
-    "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "PReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Softplus", "Softsign",
-    "ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish", "LogSigmoid", "Softshrink", "Hardshrink", "Tanhshrink",
+    "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "PReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Swish", "Mish", "Softplus",
+    "Softsign", "ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish", "LogSigmoid", "Softshrink", "Hardshrink", "Tanhshrink",
 )  # fmt: skip
-REACH, POINTS, COLUMNS = 4, 401, 4
+REACH, POINTS, COLUMNS = 4, 201, 4
 
 
 def activations() -> Drawing:

@@ -9,6 +9,7 @@ A kernel becomes `void name(ptr arguments, i64 thread, i64 threads)`; arguments 
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -162,6 +163,8 @@ class Emit(Builder):
         self.lines.append(f"  br i1 {i}.more, label %body{n}, label %done{n}")
         self.label(f"body{n}")
         self.known.append({})
+        if isinstance(first, int) and isinstance(step, int):
+            self.steps[i] = math.gcd(first, step)
         yield self.as_int(i)
         self.known.pop()
         self.lines.append(f"  br label %latch{n}")
@@ -264,9 +267,12 @@ class Emit(Builder):
         if a.lanes == 1:
             return a
         kind = llvm_type(a.kind, a.lanes)
-        if name == "max":
-            function = f"llvm.vector.reduce.fmax.{suffix(a.kind, a.lanes)}"
-            return Num(self, a.kind, 1, self.call(function, "float", (kind, a.payload)))
+        if name == "max":  # LLVM's own reduction spends most of its time on NaN
+            half = a.lanes // 2
+            low, high = ([i + start for i in range(half)] for start in (0, half))
+            if half == 1:
+                return self.binary("max", *(self.num(a.kind, 1, f"extractelement {kind} {a.payload}, i32 {i}") for i in (0, 1)))
+            return self.reduce(name, self.binary("max", self.shuffle(a, a, low), self.shuffle(a, a, high)))
         function = f"llvm.vector.reduce.fadd.{suffix(a.kind, a.lanes)}"
         zero = self.constant(0.0).payload
         return Num(self, a.kind, 1, self.call(function, "float", ("float", zero), (kind, a.payload), flags="reassoc "))
@@ -317,6 +323,10 @@ class Emit(Builder):
         value = self.put(f"load {item}, ptr {self.address(tensor, index)}, align 1")
         widen = "zext" if item == "i8" else "sext"
         return self.as_int(value if item == "i64" else self.put(f"{widen} {item} {value} to i64", "n"))
+
+    def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:
+        self.declared.setdefault("llvm.prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {self.address(tensor, index)}, i32 0, i32 3, i32 1)")
 
     def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
         pointer, item, payload = self.address(tensor, index), SCALAR[tensor.dtype], value.payload

@@ -148,6 +148,9 @@ class Interpret(Builder):
     def load_int(self, tensor: Tensor, index: Sequence[IntLike]) -> IntLike:
         return int(tensor.base[self.at(tensor, index, 1)])
 
+    def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:
+        self.at(tensor, index, 1)
+
     def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
         reach = value.lanes if count is None else max(0, min(value.lanes, int(count)))  # type: ignore[arg-type]
         if reach:

@@ -17,6 +17,7 @@ What a kernel computes with:
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -255,6 +256,8 @@ class Builder:
     def __init__(self, machine: Any, arguments: Sequence[str]):
         self.machine, self.arguments = machine, tuple(arguments)
         self.lanes: int = machine.lanes
+        self.steps: dict[str, int] = {}
+        """Names of indices that count in known steps from a multiple of these."""
         self._open: list[str] = []
 
     # arguments
@@ -265,6 +268,17 @@ class Builder:
     def int(self, name: str) -> IntLike:
         """The argument `name` as a whole number."""
         raise NotImplementedError
+
+    def divisor(self, value: IntLike) -> int:
+        """A number that divides an index whatever the loops do: 0 for 0, 1 where nothing is known.
+
+        >>> from striate.kernel.machine import named
+        >>> Builder(named("avx2"), ()).divisor(12)
+        12
+        """
+        if isinstance(value, int):
+            return value
+        return math.gcd(value.const, *(scale * self.steps.get(name, 1) for name, scale in value.terms.items()))
 
     # control
     def range(self, start: IntLike, stop: IntLike | None = None, step: IntLike = 1) -> Iterator[Any]:
@@ -384,6 +398,10 @@ class Builder:
         raise NotImplementedError
 
     def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
+        raise NotImplementedError
+
+    def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:
+        """Ask the memory for the cache line of an element that will be read soon."""
         raise NotImplementedError
 
     def cell_new(self, start: Num) -> Cell:

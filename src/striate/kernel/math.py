@@ -1,6 +1,7 @@
 """Elementary functions in the kernel language: exp, log, erf to about two units in the last place, tanh to five.
 
-    exp x  = 2^n * e^r,  n = round(x / ln 2),  r = x - n ln 2 in two parts, e^r by a polynomial of degree 6
+    exp x  = 2^n * e^r,  n = round(x / ln 2),  r = x - n ln 2 in two parts, e^r by a polynomial of degree 6; n is added to the
+             exponent of e^r, which is in bounds for every x whose exponential is
     log x  = e ln 2 + log m,  x = 2^e m with m in [1/sqrt 2, sqrt 2), log m by a polynomial
     tanh x = x P(x^2) / Q(x^2) for abs x < 9, else +-1: one division and no exponential
     erf x  = x + x P(x^2) for abs x < 0.93, else +-(1 - e^(polynomial of abs x))
@@ -43,7 +44,8 @@ def polynomial(k: Builder, x: Num, coefficients: Sequence[float]) -> Num:
 def exp(k: Builder, x: Num) -> Num:
     """e to the x; 0 below -87.3, infinity above 88.7, NaN stays NaN."""
     tail, n = _reduced_exp(k, x)
-    return _bounded_exp(k, x, _scale(k, tail + 1.0, n), 0.0)
+    value = k.unary("from_bits", k.unary("bits", tail + 1.0) + (n << 23))
+    return _bounded_exp(k, x, value, 0.0)
 
 
 def expm1(k: Builder, x: Num) -> Num:
@@ -54,10 +56,9 @@ def expm1(k: Builder, x: Num) -> Num:
 
 
 def _reduced_exp(k: Builder, x: Num) -> tuple[Num, Num]:
-    """e^r - 1 and n."""
-    inside = k.minimum(k.maximum(x, k.constant(EXP_LOW, x.lanes)), k.constant(EXP_HIGH, x.lanes))
-    n = k.unary("round", inside * 1.4426950408889634)
-    r = k.fma(n, k.constant(-LN2_LOW, x.lanes), k.fma(n, k.constant(-LN2_HIGH, x.lanes), inside))
+    """e^r - 1 and n; anything where x is out of bounds."""
+    n = k.unary("round", x * 1.4426950408889634)
+    r = k.fma(n, k.constant(-LN2_LOW, x.lanes), k.fma(n, k.constant(-LN2_HIGH, x.lanes), x))
     return k.fma(polynomial(k, r, EXP), r * r, r), k.unary("to_i32", n)
 
 
@@ -69,9 +70,8 @@ def _scale(k: Builder, value: Num, n: Num) -> Num:
 
 
 def _bounded_exp(k: Builder, x: Num, value: Num, lowest: float) -> Num:
-    infinity, low = k.constant(float("inf"), x.lanes), k.constant(lowest, x.lanes)
-    bounded = k.where(x > EXP_HIGH, infinity, k.where(x < EXP_LOW, low, value))
-    return k.where(x.equals(x), bounded, x)
+    above = k.where(x < EXP_LOW, k.constant(lowest, x.lanes), value)
+    return k.where(x <= EXP_HIGH, above, x + float("inf"))  # NaN too
 
 
 def power_of_two(k: Builder, n: Num) -> Num:

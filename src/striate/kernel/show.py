@@ -160,6 +160,9 @@ class Show(Builder):
     def load_int(self, tensor: Tensor, index: Sequence[IntLike]) -> IntLike:
         return Int(self, {self.element(tensor, index, 1, None): 1})
 
+    def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:
+        self.say(f"prefetch {self.element(tensor, index, 1, None)}")
+
     def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
         self.say(f"{self.element(tensor, index, value.lanes, count)} = {value.payload}")
 

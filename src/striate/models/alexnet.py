@@ -16,20 +16,20 @@ convolutional neural networks" (arXiv:1404.5997).
 
 LRN here divides alpha by the number of channels that it sums over, the paper's does not: 1e-4 there is 5e-4 here.
 
-Source: Krizhevsky, Sutskever & Hinton, ImageNet classification with deep convolutional neural networks, NIPS 2012, section 3.
+Source: Krizhevsky, Sutskever & Hinton, ImageNet classification with deep convolutional neural networks, NIPS 2012, section 3,
+https://papers.nips.cc/paper/4824.
 """
 
 from __future__ import annotations
 
 from striate import nn
 from striate.graph import Value
-from striate.models.convs import LocalResponseNorm
 from striate.models.registry import register
 
 
 def response_norm() -> nn.Module:
     """The paper's local response normalisation, section 3.3."""
-    return LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 def tail(channels: int, widths: tuple[int, int, int], groups: int) -> list[nn.Module]:

@@ -28,6 +28,9 @@ class AuxiliaryLoss(nn.Module):
     What such a network gives in training, (logits, auxiliary logits, ...), and in evaluation, logits alone, both go in.
     Source: Szegedy et al., Going deeper with convolutions, arXiv:1409.4842, section 5.
 
+        net, loss = models.googlenet(aux_logits=True), models.AuxiliaryLoss(nn.CrossEntropyLoss())
+        step = st.compile(net, loss, optim.SGD(lr=0.01, momentum=0.9))
+
     >>> AuxiliaryLoss(nn.CrossEntropyLoss()).weight
     0.3
     """
@@ -35,6 +38,7 @@ class AuxiliaryLoss(nn.Module):
     def __init__(self, loss: nn.Module, weight: float = 0.3):
         super().__init__()
         self.loss, self.weight = loss, weight
+        self.ignore_index = getattr(loss, "ignore_index", -100)
 
     def forward(self, outputs: Any, *targets: Any) -> Value:
         main, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -49,24 +53,3 @@ def to_half(x: Value) -> Value:
     mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     channels = [x[:, i : i + 1] * (deviation[i] / 0.5) + (mean[i] - 0.5) / 0.5 for i in range(3)]
     return F.cat(channels, 1)
-
-
-class LocalResponseNorm(nn.Module):
-    """y[c] = x[c] / (k + alpha/size * sum over the `size` channels around c of x^2) ^ beta; (N, C, H, W) -> the same.
-
-    The sum is a mean of a window over the channels, taken as the rows of an image.
-    Source: Krizhevsky, Sutskever & Hinton, ImageNet classification with deep convolutional neural networks, section 3.3.
-
-    >>> LocalResponseNorm(5).size
-    5
-    """
-
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
-        super().__init__()
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
-
-    def forward(self, x: Value) -> Value:
-        n, c, h, w = x.shape
-        half = self.size // 2
-        squares = F.avg_pool2d((x * x).reshape(n, 1, c, h * w), (self.size, 1), stride=1, padding=(half, 0))
-        return x / (self.k + self.alpha * squares.reshape(n, c, h, w)) ** self.beta

@@ -6,8 +6,9 @@
       flatten, linear 64, ReLU, linear 4
       softmax: four probabilities whose sum is 1
 
-Source: LeCun, Bottou, Bengio & Haffner, Gradient-based learning applied to document recognition, Proc. IEEE 86, 1998, in
-the form of introductions to the subject: two rounds of convolution, ReLU and pooling, two fully connected layers.
+Source: LeCun, Bottou, Bengio & Haffner, Gradient-based learning applied to document recognition, Proc. IEEE 86, 1998,
+doi:10.1109/5.726791, in the form of introductions to the subject: two rounds of convolution, ReLU and pooling, two fully
+connected layers.
 """
 
 from __future__ import annotations

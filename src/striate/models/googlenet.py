@@ -29,7 +29,7 @@ from typing import Any
 
 from striate import nn
 from striate.graph import Value
-from striate.models.convs import BasicConv2d, LocalResponseNorm, to_half
+from striate.models.convs import BasicConv2d, to_half
 from striate.models.registry import register
 from striate.models.start import truncated
 from striate.nn import functional as F
@@ -102,7 +102,7 @@ class GoogLeNet(nn.Module):
         self.conv3 = BasicConv2d(stem[1], stem[2], 3, batch_norm, padding=1)
         self.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.maxpool4 = nn.MaxPool2d(2, stride=2, ceil_mode=True) if batch_norm else self.maxpool
-        self.norm: Any = nn.Identity() if batch_norm else LocalResponseNorm(5)
+        self.norm: Any = nn.Identity() if batch_norm else nn.LocalResponseNorm(5)
         channels, seen = stem[2], {}
         for name, widths in table.items():
             module = Inception(channels, widths, batch_norm)

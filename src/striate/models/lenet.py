@@ -10,7 +10,7 @@ the second convolution reads all six maps below (the paper's table I leaves some
 a weight and a bias; a linear output layer instead of radial basis functions; tanh without the factor 1.7159.
 
 Source: LeCun, Bottou, Bengio & Haffner, Gradient-based learning applied to document recognition, Proc. IEEE 86, 1998,
-section II.B.
+doi:10.1109/5.726791, section II.B.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ codes in figure 3 without printing their numbers; these are of the same kind. S2
 always free of them.
 
 Source: LeCun, Bottou, Bengio & Haffner, Gradient-based learning applied to document recognition, Proc. IEEE 86, 1998,
-sections II.B and III.A, table I.
+doi:10.1109/5.726791, sections II.B and III.A, table I.
 """
 
 from __future__ import annotations

@@ -96,4 +96,5 @@ def input_shape(net: Module) -> Item:
     usual = SHAPES.get(config.get("name", ""), IMAGENET)
     if isinstance(usual, Spec):
         return usual
-    return tuple(config.get(name, size) for name, size in zip(("in_channels", "height", "width"), usual))
+    pixels = (config["height"], config["width"]) if "height" in config else usual[1:]  # a width alone counts channels
+    return (config.get("in_channels", usual[0]), *pixels)

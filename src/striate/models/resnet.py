@@ -1,6 +1,6 @@
 """ResNet: blocks that add what they compute to what they were given.
 
-    y = relu(F(x) + x)                                  [1], equation 1; where the size changes, F(x) + norm(conv1x1(x))
+    y = relu(F(x) + x)                                  equation 1; where the size changes, F(x) + norm(conv1x1(x))
 
     basic block        F = norm conv 3x3, relu, norm conv 3x3                               resnet18, resnet34
     bottleneck         F = norm conv 1x1, relu, norm conv 3x3, relu, norm conv 1x1          resnet50, resnet101, resnet152
@@ -12,13 +12,12 @@
 
 A bottleneck halves the size in its first convolution in the paper (`stride_in_1x1=True`, known as v1), and in its 3x3
 convolution in the version that torchvision and most others have trained since (v1.5, the default): 12 % more work at equal
-parameters, and better by half a percent. `zero_init_residual=True` starts every block as the identity [2].
+parameters, and better by half a percent. `zero_init_residual=True` starts every block as the identity (Goyal et al., Accurate,
+large minibatch SGD, arXiv:1706.02677, section 5.1).
 
 Names are torchvision's, whose weights load.
 
-[1] He, Zhang, Ren & Sun, Deep residual learning for image recognition, arXiv:1512.03385, section 3 and table 1.
-[2] Goyal et al., Accurate, large minibatch SGD, arXiv:1706.02677, section 5.1.
-Source: [1] arXiv:1512.03385.
+Source: He, Zhang, Ren & Sun, Deep residual learning for image recognition, arXiv:1512.03385, section 3 and table 1.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from striate.graph import Value
 from striate.models.alexnet import head
 from striate.models.registry import register
 from striate.models.zfnet import features
-from striate.nn import functional as F
 
 
 class SPPNet(nn.Module):
@@ -30,13 +29,12 @@ class SPPNet(nn.Module):
 
     def __init__(self, num_classes: int, levels: Sequence[int], dropout: float, part: int = 1, hidden: int = 4096):
         super().__init__()
-        self.levels = tuple(levels)
         self.features = nn.Sequential(*features(part)[:-1])
+        self.pyramid = nn.SpatialPyramidPool2d(levels)
         self.classifier = head(256 // part * sum(n * n for n in levels), hidden, num_classes, dropout)
 
     def forward(self, x: Value) -> Value:
-        x = self.features(x)
-        return self.classifier(F.cat([F.adaptive_max_pool2d(x, n).flatten(1) for n in self.levels], 1))
+        return self.classifier(self.pyramid(self.features(x)))
 
 
 @register

@@ -37,11 +37,12 @@ class VGG(nn.Module):
         super().__init__()
         self.features = nn.Sequential(*stages(depths, widths, batch_norm))
         self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
-        self.classifier = nn.Sequential(
-            nn.Linear(widths[-1] * 7 * 7, hidden), nn.ReLU(True), nn.Dropout(dropout),
-            nn.Linear(hidden, hidden), nn.ReLU(True), nn.Dropout(dropout),
-            nn.Linear(hidden, num_classes),
-        )  # fmt: skip
+        with nn.init.skipped():  # normal_linear draws these
+            self.classifier = nn.Sequential(
+                nn.Linear(widths[-1] * 7 * 7, hidden), nn.ReLU(True), nn.Dropout(dropout),
+                nn.Linear(hidden, hidden), nn.ReLU(True), nn.Dropout(dropout),
+                nn.Linear(hidden, num_classes),
+            )  # fmt: skip
         kaiming(self)
         normal_linear(self)
 

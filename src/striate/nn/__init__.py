@@ -37,7 +37,7 @@ from striate.nn.activation import (
     Tanhshrink,
     Threshold,
 )
-from striate.nn.container import ModuleDict, ModuleList, Sequential
+from striate.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from striate.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from striate.nn.distance import (
     CosineEmbeddingLoss,
@@ -47,6 +47,7 @@ from striate.nn.distance import (
     PairwiseDistance,
     SoftMarginLoss,
     TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
 )
 from striate.nn.dropout import (
     AlphaDropout,
@@ -56,7 +57,7 @@ from striate.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from striate.nn.embedding import Embedding
+from striate.nn.embedding import Embedding, EmbeddingBag
 from striate.nn.layer_norm import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from striate.nn.linear import Bilinear, Identity, Linear
 from striate.nn.loss import (
@@ -69,6 +70,7 @@ from striate.nn.loss import (
     KLDivLoss,
     L1Loss,
     MSELoss,
+    MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
     NLLLoss,
@@ -188,6 +190,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
@@ -234,6 +237,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "NLLLoss",
@@ -241,6 +245,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -278,6 +284,7 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
     "Upsample",

@@ -1,4 +1,4 @@
-"""Modules that hold modules: in a row, in a list, by name."""
+"""Modules that hold modules or parameters: in a row, in a list, by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from striate.nn.module import Module, tree
+import numpy as np
+
+from striate.errors import ArgumentError
+from striate.nn.module import Module, Parameter, Variable, tree
 
 
 class Row(Module):
@@ -100,7 +103,7 @@ class ModuleList(Row):
     )
     """
 
-    def __init__(self, modules: Iterable[Module] = ()):
+    def __init__(self, modules: Iterable[Module] | None = None):
         super().__init__()
         self.extend(modules or ())
 
@@ -176,3 +179,112 @@ class ModuleDict(Module):
         """Add or replace modules, from a dict or from pairs."""
         for name, module in dict(modules).items():
             self.add_module(name, module)
+
+
+class Parameters(Module):
+    """What ParameterList and ParameterDict share: parameters under names."""
+
+    def _hold(self, name: str, item: Any) -> None:
+        if not isinstance(item, (Variable, np.ndarray)):
+            raise ArgumentError(f"'{name}' of {type(self).__name__} must be a parameter or an array, got {item!r}")
+        self.register_parameter(name, item if isinstance(item, Parameter) else Parameter(np.asarray(item)))
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def extra_repr(self) -> str:
+        lines = (f"  ({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
+                 for name, p in self._parameters.items())
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        lines = self.extra_repr()
+        return f"{type(self).__name__}(\n{lines}\n)" if lines else f"{type(self).__name__}()"
+
+
+class ParameterList(Parameters):
+    """A list of parameters, used by the user's own forward; arrays become parameters.
+
+    >>> import numpy as np
+    >>> ParameterList([np.zeros(3)])
+    ParameterList(
+      (0): Parameter containing: [float32 of size 3]
+    )
+    """
+
+    def __init__(self, values: Iterable[Any] | None = None):
+        super().__init__()
+        self.extend(values or ())
+
+    def append(self, value: Any) -> ParameterList:
+        """Add a parameter at the end; returns self."""
+        self._hold(str(len(self)), value)
+        return self
+
+    def extend(self, values: Iterable[Any]) -> ParameterList:
+        """Add parameters at the end; returns self."""
+        for value in list(values):
+            self.append(value)
+        return self
+
+    def __iadd__(self, values: Iterable[Any]) -> ParameterList:
+        return self.extend(values)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = list(self._parameters.values())
+        return ParameterList(found[index]) if isinstance(index, slice) else found[index]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self._hold(list(self._parameters)[index], value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._parameters.values())
+
+
+class ParameterDict(Parameters):
+    """Parameters by name, used by the user's own forward; arrays become parameters.
+
+    >>> import numpy as np
+    >>> list(ParameterDict({"scale": np.ones(2)}))
+    ['scale']
+    """
+
+    def __init__(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None):
+        super().__init__()
+        self.update(parameters or {})
+
+    def update(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        """Add or replace parameters, from a dict or from pairs."""
+        for name, value in dict(parameters).items():
+            self._hold(str(name), value)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._parameters[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._hold(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        del self._parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._parameters
+
+    def keys(self) -> Iterable[str]:
+        return self._parameters.keys()
+
+    def values(self) -> Iterable[Any]:
+        return self._parameters.values()
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        return self._parameters.items()
+
+    def pop(self, name: str) -> Any:
+        """Remove a parameter and return it."""
+        return self._parameters.pop(name)
+
+    def clear(self) -> None:
+        self._parameters.clear()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
 from striate.errors import ArgumentError
 from striate.graph import Value
 from striate.nn import functional as F
@@ -45,8 +43,8 @@ class ConvLayer(Module):
         self.padding = pads if isinstance(pads, str) else _shown(pads)
 
     def _parameters_of(self, rows: int, columns: int, bias: bool) -> None:
-        self.weight = Parameter(np.empty((rows, columns, *self.kernel_size), np.float32))
-        self.register_parameter("bias", Parameter(np.empty(self.out_channels, np.float32)) if bias else None)
+        self.weight = Parameter.empty((rows, columns, *self.kernel_size))
+        self.register_parameter("bias", Parameter.empty(self.out_channels) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

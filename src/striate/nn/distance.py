@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from striate.errors import ArgumentError
 from striate.graph import Value
 from striate.nn import functional as F
 from striate.nn.loss import Loss
@@ -71,6 +74,26 @@ class SoftMarginLoss(Loss):
 
     def forward(self, input: Value, target: Value) -> Value:
         return F.soft_margin_loss(input, target, reduction=self.reduction)
+
+
+class TripletMarginWithDistanceLoss(Loss):
+    """`TripletMarginLoss` with any distance of two values: a function, or a module, whose parameters are trained."""
+
+    def __init__(
+        self, *, distance_function: Callable[..., Value] | None = None, margin: float = 1.0, swap: bool = False,
+        reduction: str = "mean",
+    ):  # fmt: skip
+        super().__init__(reduction=reduction)
+        if margin <= 0:
+            raise ArgumentError(f"margin must be greater than 0, got {margin}")
+        self.distance_function = distance_function or PairwiseDistance()
+        self.margin, self.swap = margin, swap
+
+    def forward(self, anchor: Value, positive: Value, negative: Value) -> Value:
+        return F.triplet_margin_with_distance_loss(
+            anchor, positive, negative, distance_function=self.distance_function, margin=self.margin, swap=self.swap,
+            reduction=self.reduction,
+        )  # fmt: skip
 
 
 class TripletMarginLoss(Loss):

@@ -27,6 +27,8 @@ GAINS = {
     "selu": 3 / 4,
 }  # fmt: skip
 
+PIECE = 2**14
+"""Numbers that are drawn at a time."""
 SKIPPED: ContextVar[bool] = ContextVar("skipped", default=False)
 
 
@@ -71,12 +73,14 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def uniform_(tensor: Variable, a: float | np.ndarray = 0.0, b: float | np.ndarray = 1.0) -> Variable:
     """Uniform from a to b (numbers, or arrays that broadcast to the tensor's shape)."""
-    return _fill(tensor, lambda: random.generator().uniform(a, b, tensor.shape))
+    if np.ndim(a) or np.ndim(b):
+        return _fill(tensor, lambda: random.generator().uniform(a, b, tensor.shape))
+    return _fill(tensor, lambda: _pieces(tensor, lambda count: random.generator().uniform(a, b, count)))
 
 
 def normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0) -> Variable:
     """Normal with the given mean and standard deviation."""
-    return _fill(tensor, lambda: random.generator().normal(mean, std, tensor.shape))
+    return _fill(tensor, lambda: _pieces(tensor, lambda count: random.generator().normal(mean, std, count)))
 
 
 def trunc_normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Variable:
@@ -146,9 +150,20 @@ def _kaiming(tensor: Variable, a: float, mode: str, nonlinearity: str) -> float:
     return calculate_gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"])
 
 
+def _pieces(tensor: Variable, draw: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Numbers for a tensor, one after another; in pieces, for the generator's float64 of a large one takes time and memory."""
+    array = np.empty(tensor.size, tensor.dtype)
+    for start in range(0, array.size, PIECE):
+        part = array[start: start + PIECE]
+        part[:] = draw(part.size)
+    return array.reshape(tensor.shape)
+
+
 def _fill(tensor: Variable, draw: Callable[[], np.ndarray]) -> Variable:
     if not isinstance(tensor, Variable):
         raise ArgumentError(f"nn.init changes parameters, got {type(tensor).__name__}; give it a layer's .weight or .bias")
     if not SKIPPED.get():
-        tensor.data = draw()
+        if tensor.refresh is not None:
+            tensor.refresh()
+        tensor.adopt(np.asarray(draw(), tensor.dtype))
     return tensor

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from striate.errors import ArgumentError
 from striate.graph import Value
 from striate.nn import functional as F
@@ -16,9 +14,9 @@ from striate.nn.module import Module, Parameter, check_sizes
 class Affine(Module):
     """A module with a weight of ones and a bias of zeros, each None where it is left out."""
 
-    def _make(self, shape: Sequence[int], weight: bool, bias: bool) -> None:
+    def _make(self, shape: tuple[int, ...], weight: bool, bias: bool) -> None:
         for name, present in (("weight", weight), ("bias", bias)):
-            self.register_parameter(name, Parameter(np.empty(shape, np.float32)) if present else None)
+            self.register_parameter(name, Parameter.empty(shape) if present else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -62,7 +60,7 @@ class RMSNorm(Affine):
     def __init__(self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True):
         super().__init__()
         self.normalized_shape, self.eps, self.elementwise_affine = F.sizes(normalized_shape), eps, elementwise_affine
-        self.register_parameter("weight", Parameter(np.empty(self.normalized_shape, np.float32)) if elementwise_affine else None)
+        self.register_parameter("weight", Parameter.empty(self.normalized_shape) if elementwise_affine else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -70,8 +68,8 @@ class RMSNorm(Affine):
         if self.weight is not None:
             init.ones_(self.weight)
 
-    def forward(self, input: Value) -> Value:
-        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+    def forward(self, x: Value) -> Value:
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from striate.graph import Value
 from striate.nn import functional as F
 from striate.nn import init
@@ -26,8 +24,8 @@ class Linear(Module):
         super().__init__()
         check_sizes(in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(np.empty((out_features, in_features), np.float32))
-        self.register_parameter("bias", Parameter(np.empty(out_features, np.float32)) if bias else None)
+        self.weight = Parameter.empty((out_features, in_features))
+        self.register_parameter("bias", Parameter.empty(out_features) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -55,8 +53,8 @@ class Bilinear(Module):
         super().__init__()
         check_sizes(in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = Parameter(np.empty((out_features, in1_features, in2_features), np.float32))
-        self.register_parameter("bias", Parameter(np.empty(out_features, np.float32)) if bias else None)
+        self.weight = Parameter.empty((out_features, in1_features, in2_features))
+        self.register_parameter("bias", Parameter.empty(out_features) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

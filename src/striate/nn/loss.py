@@ -82,6 +82,13 @@ class MultiMarginLoss(Loss):
         return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)
 
 
+class MultiLabelMarginLoss(Loss):
+    """Hinges between the classes of each row and all others: `functional.multilabel_margin_loss`."""
+
+    def forward(self, input: Value, target: Value) -> Value:
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
+
+
 class MSELoss(Loss):
     """(x - target)^2 of two equal shapes."""
 
@@ -127,6 +134,7 @@ class HuberLoss(Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
         super().__init__(reduction=reduction)
+        F.check_delta(delta)
         self.delta = delta
 
     def forward(self, input: Value, target: Value) -> Value:
@@ -195,8 +203,8 @@ class PoissonNLLLoss(Loss):
         super().__init__(size_average, reduce, reduction)
         self.log_input, self.full, self.eps = log_input, full, eps
 
-    def forward(self, input: Value, target: Value) -> Value:
-        return F.poisson_nll_loss(input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction)
+    def forward(self, log_input: Value, target: Value) -> Value:
+        return F.poisson_nll_loss(log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction)
 
 
 class GaussianNLLLoss(Loss):

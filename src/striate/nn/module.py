@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from striate.errors import ArgumentError, ShapeError, StateDictError
-from striate.graph import PACKAGE, Counter, Graph, Value, place, writes
+from striate.graph import COMMANDS, PACKAGE, Counter, Graph, Value, place, writes
+from striate.nn.placement import Placement
 
 TRACED: ContextVar[Graph | None] = ContextVar("traced", default=None)
 """The graph of the forward that is being traced: two parameters can meet before either has met one of its values."""
@@ -77,11 +78,14 @@ class Variable:
     @property
     def data(self) -> np.ndarray:
         """The array, read-only; assign to `data` to change it."""
-        if self.refresh is not None:
-            self.refresh()
-        view = self._data.view()
-        view.flags.writeable = False
-        return view
+        while True:
+            if self.refresh is not None:
+                self.refresh()
+            array = self._data
+            if self.refresh is None and array is self._data:  # no program has taken it in the meantime
+                view = array.view()
+                view.flags.writeable = False
+                return view
 
     @data.setter
     def data(self, array: Any) -> None:
@@ -93,10 +97,19 @@ class Variable:
         self.put(new)
 
     def put(self, array: np.ndarray) -> None:
-        """Store a new array; programs see it at their next run."""
-        self._data = np.array(array, self._data.dtype, copy=True)
+        """Store a copy of an array; programs see it at their next run."""
+        self.adopt(np.array(array, self._data.dtype))
+
+    def adopt(self, array: np.ndarray) -> None:
+        """Store an array of this shape and dtype that nobody else changes; a large one takes its time to copy."""
+        self._data = array
         self.version += 1
         writes.note()
+
+    def lend(self, refresh: Callable[[], None]) -> None:
+        """Give the memory up to a program that holds the newest copy; `refresh` brings it back."""
+        self.refresh = refresh
+        self._data = np.broadcast_to(np.zeros((), self._data.dtype), self._data.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -149,6 +162,13 @@ class Variable:
 class Parameter(Variable):
     """An array that training changes."""
 
+    @classmethod
+    def empty(cls, shape: int | tuple[int, ...]) -> Self:
+        """Of a shape, its numbers undefined until something fills it; takes no time, however large."""
+        made = cls(())
+        made._data = np.empty(shape, np.float32)
+        return made
+
 
 class Buffer(Variable):
     """An array that belongs to a module's state but is not trained, such as a running mean."""
@@ -183,7 +203,7 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Module:
+class Module(Placement):
     """Base of every layer and network.
 
     >>> from striate import nn
@@ -218,11 +238,9 @@ class Module:
         graph = TRACED.get() or next((v.graph for v in _leaves((args, kwargs)) if isinstance(v, Value)), None)
         if graph is not None:
             return self._trace(graph, args, kwargs)
-        if kwargs:
-            raise ArgumentError(f"{type(self).__name__} runs on arrays given by position, got {_listing([*kwargs])} by name")
         from striate.engine import run_module  # the engine reads modules, so it is looked up when it is asked for
 
-        return run_module(self, args)
+        return run_module(self, args, kwargs)
 
     def _trace(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run forward on symbolic values; an error that does not know its place gets this module's."""
@@ -472,8 +490,10 @@ def check_sizes(**sizes: int) -> None:
 
 
 def _user_line() -> str:
-    """file:line of the user's code that builds a module."""
+    """file:line of the user's code that builds a module; empty where the command line does."""
     frame = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        if frame.f_code.co_filename.startswith(COMMANDS):
+            return ""
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else ""

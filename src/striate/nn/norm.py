@@ -45,7 +45,7 @@ class Normalisation(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         self.unbiased, self.initial_variance = unbiased, initial_variance
         for name, present in (("weight", affine), ("bias", affine and bias)):
-            self.register_parameter(name, Parameter(np.empty(num_features, np.float32)) if present else None)
+            self.register_parameter(name, Parameter.empty(num_features) if present else None)
         # the average over all batches divides by their number, so there it is kept as a float
         count = np.zeros((), np.int64 if self.momentum is not None else np.float32)
         self.register_buffer("running_mean", np.zeros(num_features, np.float32) if track_running_stats else None)

@@ -135,8 +135,8 @@ class SparseConv2d(ConvLayer):
         self._check()
         self._pad(padding)
         count = sum(len(row) for row in self.connections)
-        self.weight = Parameter(np.empty((count, *self.kernel_size), np.float32))
-        self.register_parameter("bias", Parameter(np.empty(out_channels, np.float32)) if bias else None)
+        self.weight = Parameter.empty((count, *self.kernel_size))
+        self.register_parameter("bias", Parameter.empty(out_channels) if bias else None)
         self.reset_parameters()
 
     def _check(self) -> None:

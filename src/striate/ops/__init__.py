@@ -30,6 +30,7 @@ from striate.ops.conv import (
     ConvInputGradient,
 )
 from striate.ops.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from striate.ops.convert import Detach, Round, ToFloat
 from striate.ops.counter import Increment
 from striate.ops.dropout import Drawn, Dropout
 from striate.ops.elementwise import (
@@ -52,6 +53,7 @@ from striate.ops.elementwise import (
     broadcast,
 )
 from striate.ops.embedding import Embedding, EmbeddingGradient
+from striate.ops.gate import GLU, GLUGradient
 from striate.ops.group_norm import GroupNorm, GroupNormGradient
 from striate.ops.layer_norm import LayerNorm, LayerNormGradient
 from striate.ops.linear import Linear, LinearInputGradient, LinearWeightGradient, MatMul
@@ -144,6 +146,7 @@ from striate.ops.update import AdamUpdate, ClipScale, GradientNorm, SgdPlainUpda
 __all__ = [
     "ELU",
     "GELU",
+    "GLU",
     "REGISTRY",
     "Abs",
     "AbsGradient",
@@ -203,6 +206,7 @@ __all__ = [
     "CrossEntropyGradient",
     "Curve",
     "CurveGradient",
+    "Detach",
     "Divide",
     "Drawn",
     "Dropout",
@@ -212,6 +216,7 @@ __all__ = [
     "Exp",
     "Expand",
     "Flip",
+    "GLUGradient",
     "GradientNorm",
     "GroupNorm",
     "GroupNormGradient",
@@ -268,6 +273,7 @@ __all__ = [
     "RoIAlignGradient",
     "RoIPool",
     "RoIPoolGradient",
+    "Round",
     "SgdPlainUpdate",
     "SgdUpdate",
     "Shrink",
@@ -290,6 +296,7 @@ __all__ = [
     "Tanhshrink",
     "TapIndex",
     "Threshold",
+    "ToFloat",
     "Transpose",
     "Where",
     "axis",

@@ -202,4 +202,6 @@ def reduce_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(rank))
     given = tuple(axes) if isinstance(axes, Sequence) else (axes,)
+    if not rank and all(a in (0, -1) for a in given):
+        return ()  # a single number is its own sum
     return tuple(sorted({axis(a, rank) for a in given}))

@@ -1,7 +1,7 @@
 """Dropout with a mask that depends on nothing but seed, step, layer and element.
 
     y_i = x_i / (1 - p)  where  (w_i >> 8) >= round(p * 2^24),  else 0          not scaled: x_i
-    w_i = first word of threefry2x32 with 20 rounds, key (seed, step), counter (i, stream)
+    w_i = word i mod 2 of threefry2x32 with 20 rounds, key (seed, step), counter (i // 2, stream)
 
     i counts the elements with channels last (N, H, W, C) for four axes, in row-major order otherwise; stream numbers the
     dropout layers of a network. Any thread can draw any element, so the mask is the same for any number of threads, and
@@ -41,8 +41,9 @@ class Drawn(Op):
     def draw(self, shape: tuple[int, ...], random: Array) -> Array:
         """A whole number from 0 to 2^24 - 1 for each element."""
         seed, step = (int(r) & 0xFFFFFFFF for r in random)
-        word, _ = threefry2x32((seed, step), counting(shape).astype(np.uint32), np.full(shape, self.stream, np.uint32))
-        return word >> np.uint32(8)
+        number = counting(shape).astype(np.uint32)
+        words = threefry2x32((seed, step), number >> np.uint32(1), np.full(shape, self.stream, np.uint32))
+        return np.where(number % 2, words[1], words[0]) >> np.uint32(8)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Dropout(Drawn):
     """Each element of x, of any shape, is dropped with probability p; the others are divided by 1 - p if `scaled`.
 
     >>> Dropout(0.5, stream=0).reference(np.ones(6), np.array([0, 0]))
-    array([0., 0., 0., 2., 2., 0.])
+    array([0., 2., 0., 2., 0., 2.])
     """
 
     p: float

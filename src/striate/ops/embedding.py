@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from striate.errors import DataError, DtypeError, ShapeError
+from striate.errors import DtypeError, RangeError, ShapeError
 from striate.ops.base import Array, Cost, Op, Spec, traffic, want_float, want_rank
 from striate.ops.sight import SAME, View, whole
 
@@ -21,7 +21,7 @@ from striate.ops.sight import SAME, View, whole
 class Embedding(Op):
     """index (...) of whole numbers 0 .. V - 1, weight (V, D) -> y (..., D).
 
-    A number outside gives a DataError in the reference, and rows of NaN in compiled code.
+    A number outside gives a RangeError; compiled code writes rows of NaN where it was computed, not given.
 
     >>> Embedding().reference(np.array([1, 1]), np.array([[0.0], [5.0]])).tolist()
     [[5.0], [5.0]]
@@ -49,7 +49,7 @@ class Embedding(Op):
     def reference(self, index: Array, weight: Array) -> Array:
         wrong = index[(index < 0) | (index >= len(weight))]
         if wrong.size:
-            raise DataError(f"index {wrong[0]} is none of the {len(weight)} rows 0 to {len(weight) - 1} of the embedding; "
+            raise RangeError(f"index {wrong[0]} is none of the {len(weight)} rows 0 to {len(weight) - 1} of the embedding; "
                             "use a larger num_embeddings or check the data")
         return weight[index]
 

@@ -13,6 +13,7 @@ Sources: Wu & He, Group normalization, arXiv:1803.08494, section 3; Ulyanov et a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ class GroupNorm(Op):
         if C % self.groups:
             raise ShapeError(f"the {C} channels of x {x.shape} do not fall into {self.groups} equal groups",
                              fix="use a number of groups that divides the channels")
-        if x.size == N * self.groups:
+        if x.size == self.groups:
             raise ShapeError(f"x {x.shape} has one value in each of its {self.groups} groups, whose variance is 0",
                              fix="use fewer groups or a larger input")
         statistic = Spec((N, self.groups), x.dtype)
@@ -95,4 +96,4 @@ class GroupNormGradient(Op):
 
 def grouped(x: Array, groups: int) -> Array:
     """(N, C, ...) -> (N, G, M)."""
-    return x.reshape(x.shape[0], groups, -1)
+    return x.reshape(x.shape[0], groups, math.prod(x.shape[1:]) // groups)

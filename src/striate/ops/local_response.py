@@ -34,7 +34,7 @@ class Response(Op):
         if self.size < 1:
             raise ArgumentError(f"size must be at least 1 channel, got {self.size}")
 
-    def window(self, v: Array, before: int) -> Array:
+    def neighbours(self, v: Array, before: int) -> Array:
         """The sum over the channels c - before .. c - before + size - 1."""
         edges = [(0, 0)] * v.ndim
         edges[1] = before, self.size - 1 - before
@@ -43,7 +43,7 @@ class Response(Op):
 
     def scale(self, x: Array) -> Array:
         """s"""
-        return self.k + self.alpha / self.size * self.window(x * x, self.size // 2)
+        return self.k + self.alpha / self.size * self.neighbours(x * x, self.size // 2)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class LocalResponseNormGradient(Response):
 
     def reference(self, dy: Array, x: Array) -> Array:
         s = self.scale(x)
-        others = self.window(dy * x * s ** (-self.beta - 1), (self.size - 1) // 2)
+        others = self.neighbours(dy * x * s ** (-self.beta - 1), (self.size - 1) // 2)
         return dy * s**-self.beta - 2 * self.alpha * self.beta / self.size * x * others
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:

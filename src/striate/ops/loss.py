@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from striate.errors import ArgumentError, DataError, DtypeError, ShapeError
+from striate.errors import ArgumentError, DtypeError, RangeError, ShapeError
 from striate.ops.base import Array, Cost, Op, Spec, traffic, want_float, want_same
 from striate.ops.elementwise import Curve
 from striate.ops.sight import SAME, View, whole
@@ -134,7 +134,7 @@ def check_target(target: Array, classes: int, ignore_index: int) -> None:
     """Refuse labels outside 0 .. C - 1."""
     wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
     if wrong.size:
-        raise DataError(f"target {wrong[0]} is not one of the {classes} classes 0 to {classes - 1}; "
+        raise RangeError(f"target {wrong[0]} is not one of the {classes} classes 0 to {classes - 1}; "
                         f"use ignore_index={ignore_index} for elements that do not count")
 
 
@@ -205,6 +205,8 @@ class OneHot(Op):
     """
 
     classes: int
+    ignore_index: int | None = None
+    """A number that is no class and may stand there all the same; any other is refused before compiled code runs."""
     name = "one_hot"
 
     def infer(self, x: Spec) -> Spec:

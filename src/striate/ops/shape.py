@@ -310,9 +310,9 @@ def repeat_shapes(shape: tuple[int, ...], times: Sequence[int]) -> tuple[tuple[i
     ((1, 2, 1, 3), (2, 2, 4, 3), (2, 2, 12))
     """
     counts = [int(t) for t in times]
-    if len(counts) < len(shape) or any(t < 1 for t in counts):
+    if len(counts) < len(shape) or any(t < 0 for t in counts):
         raise ShapeError(f"repeat{tuple(counts)} does not fit an input of {len(shape)} axes, {shape}",
-                         fix="give one number from 1 up for each axis")
+                         fix="give one number from 0 up for each axis")
     own = (1,) * (len(counts) - len(shape)) + shape
     single, wide = [], []
     for n, t in zip(own, counts, strict=True):

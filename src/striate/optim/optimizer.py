@@ -132,7 +132,8 @@ class Optimizer:
         """A parameter's state, such as its "momentum_buffer"; zeros when it is first asked for."""
         held = self.state.setdefault(parameter, {})
         if name not in held:
-            held[name] = Buffer(np.zeros(parameter.shape, np.float32))
+            held[name] = Buffer(np.float32(0))
+            held[name].adopt(np.zeros(parameter.shape, np.float32))  # whose memory the system gives when it is first touched
         return held[name]
 
     def apply(self, net: Module, gradients: Mapping[str, np.ndarray]) -> None:

@@ -1,6 +1,8 @@
 """Learning-rate schedules, with PyTorch's names: lr after t calls of `step`, from the lr that the optimizer began with.
 
     StepLR             base * gamma^floor(t / step_size)
+    ExponentialLR      base * gamma^t
+    PolynomialLR       base * (1 - min(t, T) / T)^power                                               T = total_iters
     MultiStepLR        base * gamma^(number of milestones <= t)
     CosineAnnealingLR  eta_min + (base - eta_min) * (1 + cos(pi * t / T_max)) / 2                     [1], equation 5
     LinearLR           base * (start_factor + (end_factor - start_factor) * min(t, T) / T)            T = total_iters
@@ -21,8 +23,8 @@ from typing import Any
 from striate.errors import ArgumentError
 from striate.optim.optimizer import Optimizer
 
-__all__ = ["ConstantLR", "CosineAnnealingLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "OneCycleLR", "SequentialLR",
-           "StepLR"]
+__all__ = ["ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LRScheduler", "LambdaLR",
+           "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR", "SequentialLR", "StepLR"]
 
 
 class LRScheduler:
@@ -120,6 +122,44 @@ class MultiStepLR(LRScheduler):
 
     def rate(self, t: int, base: float) -> float:
         return base * self.gamma ** bisect_right(self.milestones, t)
+
+
+class ExponentialLR(LRScheduler):
+    """base, multiplied by gamma every step."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float):
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def rate(self, t: int, base: float) -> float:
+        return base * self.gamma**t
+
+
+class PolynomialLR(LRScheduler):
+    """From base down to 0 in total_iters steps: a straight line for power 1, a curve for more."""
+
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0):
+        self.total_iters, self.power = total_iters, power
+        super().__init__(optimizer)
+
+    def rate(self, t: int, base: float) -> float:
+        return base * (1 - min(t, self.total_iters) / self.total_iters) ** self.power
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """Half a cosine from base down to eta_min in T_0 steps, then again from base in T_mult times as many. [1], section 3."""
+
+    def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0):
+        if T_0 < 1 or T_mult < 1:
+            raise ArgumentError(f"T_0 and T_mult must be whole numbers from 1 up, got T_0={T_0} and T_mult={T_mult}")
+        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
+        super().__init__(optimizer)
+
+    def rate(self, t: int, base: float) -> float:
+        length = self.T_0
+        while t >= length:
+            t, length = t - length, length * self.T_mult
+        return _cosine(base, self.eta_min, t / length)
 
 
 class CosineAnnealingLR(LRScheduler):

@@ -26,6 +26,8 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "relu": lambda y: (y > 0).astype(y.dtype),
 }
 """Operator -> its derivative, out of its output."""
+MANY = 0.5
+"""Share of dead or flat units that is worth a word."""
 
 
 def gradient_norms(net: Module, loss: Any, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -50,11 +52,50 @@ def saturation(net: Module, x: np.ndarray, limit: float = 1e-3) -> dict[str, flo
     >>> saturation(nn.Sequential(nn.ReLU()), np.array([[-1.0, 2, 3, 4]], np.float32))
     {'0': 0.25}
     """
+    return {name: float(np.mean(flat(op, y, limit))) for name, op, y in activations(net, x)}
+
+
+def advice(net: Module, x: np.ndarray, limit: float = 1e-3) -> list[str]:
+    """What to change about the activations of a network, out of what they do to a batch; nothing where all is well.
+
+    The order of choice: ReLU; where many of its units are dead, a smaller learning rate, LeakyReLU or Maxout; then tanh. A
+    sigmoid belongs at the end, or in a gate.
+
+    Raises ArgumentError: no sigmoid, tanh or ReLU layer.
+
+    >>> from striate import nn
+    >>> advice(nn.Sequential(nn.ReLU()), np.array([[-1.0, 2], [-3, 4]], np.float32))
+    ["relu '0': 50% of its units are 0 for all 2 inputs: dead; lower the learning rate, or use nn.LeakyReLU or nn.Maxout"]
+    """
+    layers = activations(net, x)
+    found = [advice_on(op, flat(op, y, limit), last=i == len(layers) - 1) for i, (_, op, y) in enumerate(layers)]
+    return [f"{op} '{name}': {words}" for (name, op, _), words in zip(layers, found) if words]
+
+
+def advice_on(op: str, flat: np.ndarray, last: bool) -> str:
+    """What to say about one layer, of whose outputs (N, units, ...) some are flat; empty where all is well."""
+    if op == "relu":
+        dead = float(flat.all(axis=tuple(i for i in range(flat.ndim) if i != 1)).mean())
+        return "" if dead < MANY else (f"{dead:.0%} of its units are 0 for all {len(flat)} inputs: dead; "
+                                       "lower the learning rate, or use nn.LeakyReLU or nn.Maxout")
+    if flat.mean() >= MANY:
+        return f"{flat.mean():.0%} of its outputs are flat and pass no gradient; normalise what it reads, or use nn.ReLU"
+    if op == "sigmoid" and not last:
+        return "it passes a quarter of the gradient at most; use nn.ReLU, else nn.LeakyReLU or nn.Maxout, else nn.Tanh"
+    return ""
+
+
+def activations(net: Module, x: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
+    """Layer, operator and output of every sigmoid, tanh and ReLU for a batch."""
     x = np.asarray(x, np.float32)
     graph = trace(net, x)
     found = [(node.module or node.output.name, node) for node in graph.nodes if node.op.name in SLOPES]
     if not found:
         raise ArgumentError(f"{type(net).__name__} has no {', '.join(SLOPES)} layer; saturation is about those")
     graph.outputs, graph.structure = [node.output for _, node in found], lambda outputs: outputs
-    return {name: float(np.mean(np.abs(SLOPES[node.op.name](y)) < limit))
-            for (name, node), y in zip(found, graph.prune().run(x))}
+    return [(name, node.op.name, y) for (name, node), y in zip(found, graph.prune().run(x))]
+
+
+def flat(op: str, y: np.ndarray, limit: float) -> np.ndarray:
+    """Where the derivative of an activation with the output y is nearly 0."""
+    return np.abs(SLOPES[op](y)) < limit

@@ -17,6 +17,9 @@ class Silent:
     def begin(self, epochs: int, batches: int | None) -> None:
         """A training of so many epochs of so many batches; None where nobody knows."""
 
+    def planned(self, memory: Any) -> None:
+        """The memory of a step, known before the first one runs."""
+
     def step(self, epoch: int, images: int, values: Any) -> None:
         """One batch is done; `values()` gives loss and metrics as they stand."""
 
@@ -32,6 +35,9 @@ class Lines(Silent):
 
     def begin(self, epochs: int, batches: int | None) -> None:
         self.epochs = epochs
+
+    def planned(self, memory: Any) -> None:
+        print(memory, flush=True)
 
     def epoch(self, record: Record) -> None:
         print(self.line(record), flush=True)
@@ -60,6 +66,9 @@ class Bar(Lines):
         self.task = self.bar.add_task(f"epoch 1/{epochs}", total=batches and epochs * batches, values="")
         self.bar.start()
         self.drawn, self.steps, self.images = time.perf_counter(), 0, 0
+
+    def planned(self, memory: Any) -> None:
+        self.console.print(str(memory), highlight=False, soft_wrap=True)
 
     def step(self, epoch: int, images: int, values: Any) -> None:
         self.steps, self.images = self.steps + 1, self.images + images

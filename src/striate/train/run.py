@@ -81,6 +81,8 @@ class Run:
         for number, (x, y) in enumerate(batches.each(self.train, "training"), 1):
             place = f"batch {number} of epoch {epoch}"
             meter = self.check(x, y, meter, place)
+            if epoch == number == 1:
+                report.planned(self.trainer.compiled().memory(x, y))
             loss = self.trainer.step(x, y, place)
             meter.update(self.trainer.output, y, loss)
             report.step(epoch, len(x), meter.values)

@@ -122,11 +122,15 @@ class Trainer:
         """Fresh counts of the loss and the metrics."""
         return Meter(default_metrics(output, target, self.ignore_index) if self.metrics is None else self.metrics)
 
-    def step(self, x: np.ndarray, y: np.ndarray, place: str) -> float:
-        """One checked training step; the loss."""
+    def compiled(self) -> engine.Step:
+        """The training step."""
         if self._step is None:
             self._step = engine.compile(self.net, self.loss, self.optimizer, clip_norm=self.clip_norm)
-        loss = float(self._step(x, y))
+        return self._step
+
+    def step(self, x: np.ndarray, y: np.ndarray, place: str) -> float:
+        """One checked training step; the loss."""
+        loss = float(self.compiled()(x, y))
         self.steps += 1
         if not math.isfinite(loss):
             raise diverged(loss, x, place, self.lr, self.clip_norm)

@@ -133,11 +133,18 @@ class ConvDirect(Kernel):
             self.by_blocks(k, N, full, rest, ragged, tile_rows)
 
     def by_blocks(self, k: Builder, N: IntLike, full: int, rest: int, ragged: bool, tile_rows) -> None:
-        """Heavy weights: a task is a group of output channels for one image, so that the group's weights stay in cache."""
+        """Heavy weights: a task is a group of output channels for lines of an image; its weights stay in cache meanwhile.
+
+        Images that stay there as well are gone through for one group after the other; all groups take a few lines of larger ones.
+        """
         whole, images = full - (1 if ragged and rest == 0 else 0), N * self.depth.O
-        for task in k.share(images * whole):
-            for p in k.range(self.P):
-                tile_rows((task % images) * self.P + p, 0, (task // images) * self.vectors, self.vectors, False)
+        lines = self.lines()
+        blocks = -(-self.P // lines)
+        for task in k.share(images * blocks * whole):
+            group, image = (task // images, task % images) if blocks == 1 else (task % whole, task // (whole * blocks))
+            first = task // whole % blocks * lines if blocks > 1 else 0
+            for p in k.range(first, k.min(first + lines, self.P)):
+                tile_rows(image * self.P + p, 0, group * self.vectors, self.vectors, False)
         tail = [(whole * self.vectors, self.vectors)] if whole < full else []
         tail += [(full * self.vectors, rest)] if rest else []
         for first, vectors in tail:
@@ -155,6 +162,16 @@ class ConvDirect(Kernel):
         """(image, output slice, output row) out of the number of a row."""
         slices = task // self.P
         return slices // self.depth.O, slices % self.depth.O, task % self.P
+
+    def lines(self) -> int:
+        """Output rows of a task: as many as read pixels that stay in a core's second-level cache beside a group's weights.
+
+        Or more, so that a group's weights serve a few dozen pixels before others take their place.
+        """
+        row = self.W * self.C * 4
+        if self.H * row <= SMALL_PIXELS:
+            return self.P
+        return min(self.P, max(-(-56 // self.Q), (SMALL_PIXELS // row - self.rows.count + 1) // self.rows.step))
 
     def weight_bytes(self) -> int:
         return self.K * (self.C // self.groups) * self.depth.window * self.window[0] * self.window[1] * 4
@@ -227,6 +244,7 @@ class ConvDirect(Kernel):
 
 
 SMALL_WEIGHTS = 384 * 1024  # bytes that stay in a core's second-level cache beside the pixels
+SMALL_PIXELS = 256 * 1024  # the same the other way round
 
 
 def tile_for(machine: Machine, Q: int, channels: int, taps: int) -> tuple[int, int, int]:

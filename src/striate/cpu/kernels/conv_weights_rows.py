@@ -3,7 +3,8 @@
     dw[k, r, s, c] = sum_m x[row(m, r, s), c] * dy[m, k]        m = (n, p, q), an output pixel
     row(m, r, s) = (n, p*stride + r*dilation - low, q*stride + s*dilation - low), or zeros outside the image
 
-Layouts   x (N, H, W, C)   dy (N, P, Q, K)   dw (parts, K/lanes, R, S, C, lanes), zero past K
+Layouts   x (N, D, H, W, C)   dy (N, O, P, Q, K)   dw (parts, K/lanes, T, R, S, C, lanes), zero past K; D, O and T are 1 but for
+          convolution in space
 Scratch   of each thread: `lines` output lines of x, a block of channels of one tap, and of dy, one column of tiles
 Registers `channels` x `vectors` sums; an output pixel gives `vectors` loads of dy and `channels` broadcasts of x
 Work      a task is a part of the lines, a row of taps, a block of input channels and `wide` columns of tiles; the taps of the
@@ -35,6 +36,7 @@ class Task:
     """What one task computes: all of it indices that are known when it runs, but for `channels`."""
 
     part: IntLike
+    t: IntLike
     r: IntLike
     first: IntLike
     channels: int
@@ -56,6 +58,8 @@ class ConvWeightsRows(Kernel):
     block: int = 512
     wide: int = 4
     parts: int = 1
+    D: int = 1
+    slices: Window = Window(1)
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -80,19 +84,20 @@ class ConvWeightsRows(Kernel):
         return floats(self.scratch())
 
     def build(self, k: Builder) -> None:
-        (P, Q), (R, S) = self.out, (w.size for w in self.window)
-        lines = k.int("N") * P
+        (P, Q), (R, S), T, O = self.out, (w.size for w in self.window), self.slices.size, self.slices.out(self.D)
+        lines = k.int("N") * O * P
         blocks = -(-self.K // self.lanes)
         columns = -(-blocks // self.vectors)
         runs = -(-columns // self.wide)
-        x, dy = k.tensor("x", (k.int("N"), self.H, self.W, self.C)), k.tensor("dy", (lines * Q, self.K))
-        dw = k.tensor("dw", (self.parts, blocks, R, S, self.C, self.lanes))
+        x, dy = k.tensor("x", (k.int("N"), self.D, self.H, self.W, self.C)), k.tensor("dy", (lines * Q, self.K))
+        dw = k.tensor("dw", (self.parts, blocks, T, R, S, self.C, self.lanes))
         own = private(k, self.scratch())
         for first, count, channels in self.channel_blocks():
-            for task in k.share(self.parts * R * count * runs):
+            for task in k.share(self.parts * T * R * count * runs):
                 run, rest = task % runs, task // runs
                 place = (rest % count) * self.block + first
-                job = Task(rest // count // R, rest // count % R, place, channels, run * self.wide)
+                tap = rest // count
+                job = Task(tap // (T * R), tap // R % T, tap % R, place, channels, run * self.wide)
                 last = k.min(job.column + self.wide, columns)
                 self.clear(k, dw, job, k.min(last * self.vectors, blocks))
                 begin, end = part_of(job.part, self.parts, lines)
@@ -112,21 +117,22 @@ class ConvWeightsRows(Kernel):
         for b in k.range(job.column * self.vectors, last):
             for s in k.range(self.window[1].size):
                 for c in k.range(job.channels):
-                    dw.store(k.splat(0.0, self.lanes), job.part, b, job.r, s, job.first + c, 0)
+                    dw.store(k.splat(0.0, self.lanes), job.part, b, job.t, job.r, s, job.first + c, 0)
 
     def bring_x(self, k: Builder, x: Tensor, rows: Tensor, job: Task, s: IntLike, line: IntLike, stop: IntLike) -> None:
         """Copy the pixels that tap s of the row reads for output lines line..stop; zeros where they lie outside of the image."""
-        (P, Q), (height, width) = self.out, self.window
+        (P, Q), (height, width), O = self.out, self.window, self.slices.out(self.D)
+        front, back = inside(k, self.slices, job.t, self.D, O)
         top, bottom = inside(k, height, job.r, self.H, P)
         left, right = inside(k, width, s, self.W, Q)
-        whole = all(w.pads == (0, 0) for w in self.window)
+        whole = all(w.pads == (0, 0) for w in (self.slices, *self.window))
         for i in k.range(stop - line):
-            n, p = (line + i) // P, (line + i) % P
-            h = height.read(p, job.r)
+            n, o, p = (line + i) // (O * P), (line + i) // P % O, (line + i) % P
+            read = n, self.slices.read(o, job.t), height.read(p, job.r)
 
-            def copy(q: IntLike, n: IntLike = n, h: IntLike = h, i: IntLike = i) -> None:
+            def copy(q: IntLike, read: tuple[IntLike, ...] = read, i: IntLike = i) -> None:
                 for c, lanes, count in k.vectors(job.channels):
-                    pixel = x.vec(n, h, width.read(q, s), job.first + c, lanes=lanes, count=count)
+                    pixel = x.vec(*read, width.read(q, s), job.first + c, lanes=lanes, count=count)
                     rows.store(pixel, i * Q + q, c, count=count)
 
             def zero(q: IntLike, i: IntLike = i) -> None:
@@ -137,14 +143,17 @@ class ConvWeightsRows(Kernel):
                 for q in k.range(Q):
                     copy(q)
                 continue
-            for _ in k.when(k.int_compare("ge", p, top) & k.int_compare("lt", p, bottom)):
+            real = k.int_compare("ge", p, top) & k.int_compare("lt", p, bottom)
+            if self.slices != Window(1):
+                real = real & k.int_compare("ge", o, front) & k.int_compare("lt", o, back)
+            for _ in k.when(real):
                 for q in k.range(left):
                     zero(q)
                 for q in k.range(left, right):
                     copy(q)
                 for q in k.range(right, Q):
                     zero(q)
-            for _ in k.when(k.int_compare("lt", p, top) | k.int_compare("ge", p, bottom)):
+            for _ in k.when(real ^ True):
                 for q in k.range(Q):
                     zero(q)
 
@@ -173,7 +182,7 @@ class ConvWeightsRows(Kernel):
     def tile(self, k: Builder, dw: Tensor, own: dict[str, Tensor], job: Task, s: IntLike, b: IntLike, vectors: int, rows: IntLike,
              c: IntLike, channels: int) -> None:
         def place(t: int, v: int) -> tuple[IntLike, ...]:
-            return job.part, b + v, job.r, s, job.first + c + t, 0
+            return job.part, b + v, job.t, job.r, s, job.first + c + t, 0
 
         sums = [[k.cell(dw.vec(*place(t, v), lanes=self.lanes)) for v in range(vectors)] for t in range(channels)]
         for m in k.range(rows):

@@ -9,13 +9,16 @@ Then one of three loops does the work:
     tile    y is contiguous along one axis and x along another: squares of lanes x lanes, transposed in registers
     points  anything else: one element at a time, along y
 
+`Lines` copies lines between arrays whose sizes are arguments of the run: one machine code for all concatenations and slices.
+
 Layouts   any      Tasks  blocks of a line, rows of tiles, or lines of points      Registers  one square: lanes vectors
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import elements
@@ -30,8 +33,8 @@ class Axis:
     """One axis of a copy."""
 
     extent: IntLike
-    x: int
-    y: int
+    x: IntLike
+    y: IntLike
 
 
 def merged(axes: Sequence[Axis]) -> list[Axis]:
@@ -41,15 +44,79 @@ def merged(axes: Sequence[Axis]) -> list[Axis]:
     [Axis(extent=480, x=1, y=1)]
     """
     found: list[Axis] = []
-    for axis in sorted((a for a in axes if a.extent != 1), key=lambda a: -abs(a.y)):
+    for axis in sorted((a for a in axes if a.extent != 1), key=lambda a: -abs(cast(int, a.y))):
         if found and isinstance(axis.extent, int) and (found[-1].x, found[-1].y) == (axis.x * axis.extent, axis.y * axis.extent):
             axis = Axis(found.pop().extent * axis.extent, axis.x, axis.y)
         found.append(axis)
     return found or [Axis(1, 1, 1)]
 
 
+class Copy(Kernel):
+    """What the copies share: a walk along lines."""
+
+    dtype: str
+
+    def starts(self, k: Builder) -> tuple[IntLike, IntLike]:
+        """The first element of x and of y."""
+        raise NotImplementedError
+
+    def tensors(self, k: Builder, x_axes: Sequence[Axis], y_axes: Sequence[Axis]) -> tuple[Tensor, Tensor]:
+        x, y = k.tensor("x", (1,), self.dtype), k.tensor("y", (1,), self.dtype)
+        x_start, y_start = self.starts(k)
+        return (x.view([a.extent for a in x_axes], [a.x for a in x_axes], x_start),
+                y.view([a.extent for a in y_axes], [a.y for a in y_axes], y_start))
+
+    def line(self, k: Builder, axes: Sequence[Axis], tasks: Iterable[tuple[list[IntLike], IntLike, IntLike]]) -> None:
+        """y is contiguous along the last axis, x too or it stands still; tasks are (indices of the outer axes, first, last)."""
+        line, (x, y) = axes[-1], self.tensors(k, axes, axes)
+        lanes = narrow(line.extent, k.lanes) if isinstance(line.extent, int) else k.lanes
+
+        def move(place: Sequence[IntLike], at: IntLike, count: IntLike | None) -> None:
+            value = x.vec(*place, at, lanes=lanes, count=count) if line.x else k.splat(x[(*place, at)], lanes)
+            y.store(value, *place, at, count=count)
+
+        for place, first, last in tasks:
+            whole = first + (last - first) // lanes * lanes
+            for at in k.range(first, whole, lanes):
+                move(place, at, None)
+            if lanes > 1:
+                for _ in k.when(k.int_compare("lt", whole, last)):
+                    move(place, whole, last - whole)
+
+
 @dataclass(frozen=True)
-class StridedCopy(Kernel):
+class Lines(Copy):
+    """y[y_start + i * y_row + j * y_inner + c] = x[x_start + i * x_row + j * x_inner + c] for i < rows, j < inner, c < width.
+
+    still: x[...] without c, the same number along the line.
+    """
+
+    inner: int = 1
+    still: bool = False
+    dtype: str = "f32"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        steps = ("x_row", "y_row", "x_inner", "y_inner") if self.inner > 1 else ("x_row", "y_row")
+        return ("rows", "width", *steps, "x_start", "y_start", "x", "y")
+
+    def starts(self, k: Builder) -> tuple[IntLike, IntLike]:
+        return k.int("x_start"), k.int("y_start")
+
+    def build(self, k: Builder) -> None:
+        axes = [Axis(k.int("rows"), k.int("x_row"), k.int("y_row"))]
+        if self.inner > 1:
+            axes.append(Axis(self.inner, k.int("x_inner"), k.int("y_inner")))
+        width, long = k.int("width"), BLOCK * k.lanes
+        axes.append(Axis(width, 0 if self.still else 1, 1))
+        for _ in k.when(k.int_compare("le", width, long)):
+            self.line(k, axes, ((index_of(axes[:-1], row), 0, width) for row in k.share(size_of(axes[:-1]))))
+        for _ in k.when(k.int_compare("gt", width, long)):
+            self.line(k, axes, blocks(k, axes, long))
+
+
+@dataclass(frozen=True)
+class StridedCopy(Copy):
     """Axes are (rows, *dims) and the strides, in elements, cover them all; a stride of 0 in x repeats. dtype: f32, i32 or u8."""
 
     dims: tuple[int, ...]
@@ -68,32 +135,15 @@ class StridedCopy(Kernel):
         line = axes[-1]
         across = next((i for i, axis in enumerate(axes) if axis.x == 1), -1)
         if line.y == 1 and line.x in (0, 1):
-            self.line(k, axes)
+            lanes = narrow(line.extent, k.lanes) if isinstance(line.extent, int) else k.lanes
+            self.line(k, axes, blocks(k, axes, BLOCK * lanes))
         elif line.y == 1 and across >= 0:
             self.tile(k, [*axes[:across], *axes[across + 1: -1], axes[across], line])
         else:
             self.points(k, axes)
 
-    def tensors(self, k: Builder, x_axes: Sequence[Axis], y_axes: Sequence[Axis]) -> tuple[Tensor, Tensor]:
-        x, y = k.tensor("x", (1,), self.dtype), k.tensor("y", (1,), self.dtype)
-        return (x.view([a.extent for a in x_axes], [a.x for a in x_axes], self.x_offset),
-                y.view([a.extent for a in y_axes], [a.y for a in y_axes], self.y_offset))
-
-    def line(self, k: Builder, axes: Sequence[Axis]) -> None:
-        line, (x, y) = axes[-1], self.tensors(k, axes, axes)
-        lanes = narrow(line.extent, k.lanes) if isinstance(line.extent, int) else k.lanes
-
-        def move(place: Sequence[IntLike], at: IntLike, count: IntLike | None) -> None:
-            value = x.vec(*place, at, lanes=lanes, count=count) if line.x else k.splat(x[(*place, at)], lanes)
-            y.store(value, *place, at, count=count)
-
-        for place, first, last in blocks(k, axes, BLOCK * lanes):
-            whole = first + (last - first) // lanes * lanes
-            for at in k.range(first, whole, lanes):
-                move(place, at, None)
-            if lanes > 1:
-                for _ in k.when(k.int_compare("lt", whole, last)):
-                    move(place, whole, last - whole)
+    def starts(self, k: Builder) -> tuple[IntLike, IntLike]:
+        return self.x_offset, self.y_offset
 
     def tile(self, k: Builder, axes: Sequence[Axis]) -> None:
         """x is contiguous along the last axis but one, y along the last."""

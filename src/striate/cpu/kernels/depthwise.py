@@ -28,6 +28,9 @@ from striate.cpu.kernels.loops import part_of
 from striate.cpu.kernels.winograd import channel_vectors
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
+Place = tuple[IntLike, IntLike, IntLike]
+"""(image, slice, row)"""
+
 
 def weight_shape(conv: ConvDirect) -> tuple[int, ...]:
     """(C/lanes, T, R, S, lanes): the packed form of one input channel."""
@@ -43,15 +46,19 @@ class Depthwise(ConvDirect):
         x, w = k.tensor("x", (N, depth.D, self.H, self.W, self.C)), k.tensor("w", weight_shape(self))
         finish = self.chain.bind(k, (N, *self.written))
         for task in k.share(N * depth.O * self.P):
-            for q0, pixels, valid, repeat in self.column_tiles():
-                for step in k.range(repeat):
-                    for vector, count in channel_vectors(k, self.C, self.lanes):
-                        self.sums(k, x, w, finish, task, q0 + step * pixels, vector, pixels, valid, count)
+            self.line(k, x, w, finish, self.row_of(task))
 
-    def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], task: IntLike, q: IntLike, vector: IntLike,
+    def line(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], row: Place) -> None:
+        """One row of outputs."""
+        for q0, pixels, valid, repeat in self.column_tiles():
+            for step in k.range(repeat):
+                for vector, count in channel_vectors(k, self.C, self.lanes):
+                    self.sums(k, x, w, finish, row, q0 + step * pixels, vector, pixels, valid, count)
+
+    def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], row: Place, q: IntLike, vector: IntLike,
              pixels: int, valid: Sequence[Sequence[int]], count: int | None) -> None:
         """One vector of channels in a tile of columns."""
-        row, columns, lanes = self.row_of(task), self.columns, self.lanes
+        columns, lanes = self.columns, self.lanes
         cells = [k.cell(0.0, lanes) for _ in range(pixels)]
         for image, h, tap in self.rows_read(k, row):
             read = Row(self, x, (*image, h), q, vector * lanes, count)
@@ -62,6 +69,31 @@ class Depthwise(ConvDirect):
                         cells[t].fma(read.pixel(t, j), weight)
         for t, cell in enumerate(cells):
             finish(cell.value, *self.place(row, q + t), vector * lanes, count=count)
+
+
+@dataclass(frozen=True)
+class DepthwisePhases(Kernel):
+    """All phases of the input gradient of a strided depthwise convolution, row after row: what lies side by side in memory is
+    written together, and dy is read once."""
+
+    phases: tuple[Depthwise, ...]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return self.phases[0].arguments
+
+    def build(self, k: Builder) -> None:
+        N, one = k.int("N"), self.phases[0]
+        x, w = k.tensor("x", (N, one.depth.D, one.H, one.W, one.C)), k.tensor("w", weight_shape(one))
+        finish = one.chain.bind(k, (N, *one.written))
+        O, P = max(phase.depth.O for phase in self.phases), max(phase.P for phase in self.phases)
+        for task in k.share(N * O * P):
+            slices, p = task // P, task % P
+            n, o = slices // O, slices % O
+            for phase in self.phases:
+                inside = k.int_compare("lt", o, phase.depth.O) & k.int_compare("lt", p, phase.P)
+                for _ in (None,) if (phase.depth.O, phase.P) == (O, P) else k.when(inside):
+                    phase.line(k, x, w, finish, (n, o, p))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
     y[i, d] = weight[index[i], d]        a row of NaN where index[i] is no row of the table, which is not read then
     dweight[v, d] = sum of dy[i, d] over all i with index[i] = v, in their order; 0 for v = padding
 
-Layouts   weight dweight (V, D)   y dy (rows, D)   index (rows) i64
+Layouts   weight dweight (V, D)   y dy (rows, D)   index (rows) of type dtype
 Tasks     rows; for the gradient blocks of columns, so that no two threads add to one number
 """
 
@@ -18,10 +18,11 @@ from striate.kernel.language import Builder
 
 @dataclass(frozen=True)
 class Embedding(Kernel):
-    """index, weight -> y."""
+    """index, weight -> y; dtype: that of the index, 'i64', 'i32' or 'u8'."""
 
     V: int
     D: int
+    dtype: str = "i64"
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -29,7 +30,8 @@ class Embedding(Kernel):
 
     def build(self, k: Builder) -> None:
         rows = k.int("rows")
-        index, weight, y = k.tensor("index", (rows,), "i64"), k.tensor("weight", (self.V, self.D)), k.tensor("y", (rows, self.D))
+        index, weight = k.tensor("index", (rows,), self.dtype), k.tensor("weight", (self.V, self.D))
+        y = k.tensor("y", (rows, self.D))
         for i in k.share(rows):
             number = index.int(i)
             row = k.min(k.max(number, 0), self.V - 1)
@@ -46,6 +48,7 @@ class EmbeddingGradient(Kernel):
     V: int
     D: int
     padding: int = -1
+    dtype: str = "i64"
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -53,7 +56,7 @@ class EmbeddingGradient(Kernel):
 
     def build(self, k: Builder) -> None:
         rows, lanes = k.int("rows"), k.lanes
-        index, dy = k.tensor("index", (rows,), "i64"), k.tensor("dy", (rows, self.D))
+        index, dy = k.tensor("index", (rows,), self.dtype), k.tensor("dy", (rows, self.D))
         dweight = k.tensor("dweight", (self.V, self.D))
         vectors = -(-self.D // lanes)
         wide = max(1, min(4, vectors // 4))

@@ -38,13 +38,13 @@ class Gemm(Kernel):
         M = k.int("M")
         blocks = -(-self.K // self.lanes)
         x, w = k.tensor("x", (M, self.C)), k.tensor("w", (blocks, self.C, self.lanes))
-        finish = self.chain.bind(k, (M, self.K))
+        ends = self.chain.bind(k, (M, self.K)), self.chain.fetch(k, (M, self.K))
         tiles = (M + (self.pixels - 1)) // self.pixels
         rows = (tiles + (self.block - 1)) // self.block
         columns = self.column_groups(blocks)
 
         def tile(m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool) -> None:
-            self.tile(k, x, w, finish, m, pixels, kb, vectors, ragged)
+            self.tile(k, x, w, ends, m, pixels, kb, vectors, ragged)
 
         for _ in k.when(k.int_compare("ge", M, self.pixels)):
             for first, count, vectors, ragged in columns:
@@ -67,9 +67,12 @@ class Gemm(Kernel):
         tail = rest + (1 if ragged else 0)
         return groups + ([(whole * self.vectors, 1, tail, ragged)] if tail else [])
 
-    def tile(self, k: Builder, x: Tensor, w: Tensor, finish, m: IntLike, pixels: int, kb: IntLike, vectors: int,
+    def tile(self, k: Builder, x: Tensor, w: Tensor, ends, m: IntLike, pixels: int, kb: IntLike, vectors: int,
              ragged: bool) -> None:
-        lanes = self.lanes
+        (finish, fetch), lanes = ends, self.lanes
+        for t in range(pixels):
+            for v in range(vectors):
+                fetch(m + t, (kb + v) * lanes)
         cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
         for c in k.range(self.C):
             weights = [w.vec(kb + v, c, 0, lanes=lanes) for v in range(vectors)]
@@ -109,20 +112,23 @@ class GemmWeights(Kernel):
         x, dy = k.tensor("x", (M, self.C)), k.tensor("dy", (M, self.K))
         dw = k.tensor("dw", (self.parts, blocks, self.C, self.lanes))
         groups = -(-blocks // self.vectors)
-        ragged = self.K % self.lanes
         for task in k.share(self.parts * groups):
             part, group = task // groups, task % groups
             start, stop = (M * part) // self.parts, (M * (part + 1)) // self.parts
             for kind, condition in self.group_kinds(k, group, groups, blocks):
                 for _ in k.when(condition) if condition is not None else (None,):
-                    self.clear(k, dw, part, group, kind)
-                    for m in k.range(start, stop, self.chunk):
-                        end = k.min(m + self.chunk, stop)
-                        whole = self.C - self.C % self.channels
-                        for c in k.range(0, whole, self.channels):
-                            self.tile(k, x, dy, dw, part, m, end, c, self.channels, group, kind, ragged if kind[1] else 0)
-                        if whole < self.C:
-                            self.tile(k, x, dy, dw, part, m, end, whole, self.C - whole, group, kind, ragged if kind[1] else 0)
+                    self.pass_over(k, x, dy, dw, part, start, k.min(start + self.chunk, stop), group, kind, fresh=True)
+                    for m in k.range(start + self.chunk, stop, self.chunk):
+                        self.pass_over(k, x, dy, dw, part, m, k.min(m + self.chunk, stop), group, kind, fresh=False)
+
+    def pass_over(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, part: IntLike, m0: IntLike, m1: IntLike, group: IntLike,
+                  kind: tuple[int, bool], fresh: bool) -> None:
+        """All tiles of input channels over the rows m0 .. m1 - 1; the first pass begins with zeros."""
+        whole = self.C - self.C % self.channels
+        for c in k.range(0, whole, self.channels):
+            self.tile(k, x, dy, dw, part, m0, m1, c, self.channels, group, kind, fresh)
+        if whole < self.C:
+            self.tile(k, x, dy, dw, part, m0, m1, whole, self.C - whole, group, kind, fresh)
 
     def group_kinds(self, k: Builder, group: IntLike, groups: int, blocks: int):
         """((vectors, is last), condition): the last group may be smaller and end in a partly filled vector."""
@@ -132,16 +138,12 @@ class GemmWeights(Kernel):
         last = ((rest, True), k.int_compare("eq", group, groups - 1))
         return [last] if groups == 1 else [((self.vectors, False), k.int_compare("lt", group, groups - 1)), last]
 
-    def clear(self, k: Builder, dw: Tensor, part: IntLike, group: IntLike, kind: tuple[int, bool]) -> None:
-        zero = k.splat(0.0, self.lanes)
-        for v in range(kind[0]):
-            for c in k.range(self.C):
-                dw.store(zero, part, group * self.vectors + v, c, 0)
-
     def tile(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, part: IntLike, m0: IntLike, m1: IntLike, c0: IntLike,
-             channels: int, group: IntLike, kind: tuple[int, bool], ragged: int) -> None:
+             channels: int, group: IntLike, kind: tuple[int, bool], fresh: bool) -> None:
         vectors, lanes, kb = kind[0], self.lanes, group * self.vectors
-        cells = [[k.cell(dw.vec(part, kb + v, c0 + t, 0, lanes=lanes)) for v in range(vectors)] for t in range(channels)]
+        ragged = self.K % lanes if kind[1] else 0
+        cells = [[k.cell(0.0, lanes) if fresh else k.cell(dw.vec(part, kb + v, c0 + t, 0, lanes=lanes)) for v in range(vectors)]
+                 for t in range(channels)]
         for m in k.range(m0, m1):
             grads = []
             for v in range(vectors):

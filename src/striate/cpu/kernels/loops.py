@@ -10,9 +10,10 @@ from striate.kernel.language import Builder, IntLike, Num
 Value = TypeVar("Value")
 
 
-def elements(k: Builder, size: IntLike) -> Iterator[tuple[IntLike, IntLike | None]]:
+def elements(k: Builder, size: IntLike, lanes: int = 0) -> Iterator[tuple[IntLike, IntLike | None]]:
     """(first, count) of this thread's vectors of a flat array: whole ones (count None), then the rest, on the first thread."""
-    whole, lanes = size // k.lanes, k.lanes
+    lanes = lanes or k.lanes
+    whole = size // lanes
     for i in k.share(whole):
         yield i * lanes, None
     rest = size - whole * lanes

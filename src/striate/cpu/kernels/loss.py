@@ -2,14 +2,14 @@
 
     m = max_c x_c    s = sum_c e^(x_c - m)    z_c = x_c - m - ln s
     q_c    = weight_c * ((1 - smoothing) * [c = target] + smoothing / C)        0 in rows whose target is ignore_index
-    part   = (- sum_c q_c * z_c, weight_target) for each row
+    part   = (- sum_c q_c * z_c, weight_target) for each row        moments = (m, 1 / s), which the gradient wants
     finish   mean: sum of losses / sum of weights        sum: sum of losses        none: each row's loss
-    dx_c   = (e^(z_c) * sum_j q_j - q_c) * dloss         mean: dloss / sum of weights
+    dx_c   = (e^(z_c) * sum_j q_j - q_c) * dloss         mean: dloss / sum of weights, which finish has found
     logits=False   the input holds log-probabilities: z_c = x_c, dx_c = - q_c * dloss
 
 A target that is no class gives NaN and reads nothing outside of the row.
 
-Layouts   x dx (rows, C)   target (rows) i64   part (rows, 2)   weight (C)
+Layouts   x dx (rows, C)   target (rows) of type dtype   part moments (rows, 2)   weight (C)
 Tasks     rows; the sums over rows are one thread's work, in order
 
 Source: Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990; Szegedy et al.,
@@ -46,22 +46,25 @@ def target_of(k: Builder, label: IntLike, C: int, ignore_index: int, weight: Ten
 
 @dataclass(frozen=True)
 class CrossEntropy(Kernel):
-    """x, target and weight if weighted -> part."""
+    """x, target and weight if weighted -> part, and moments of logits."""
 
     C: int
     label_smoothing: float = 0.0
     ignore_index: int = -100
     weighted: bool = False
     logits: bool = True
+    dtype: str = "i64"
+    """That of the target."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return ("rows", "x", "target", *(("weight",) if self.weighted else ()), "part")
+        weight, moments = ("weight",) if self.weighted else (), ("moments",) if self.logits else ()
+        return ("rows", "x", "target", *weight, "part", *moments)
 
     def build(self, k: Builder) -> None:
         count_rows, rows = k.int("rows"), Rows(k, self.C)
         x, part = k.tensor("x", (count_rows, self.C)), k.tensor("part", (count_rows, 2))
-        labels, weight = k.tensor("target", (count_rows,), "i64"), k.tensor("weight", (self.C,)) if self.weighted else None
+        labels, weight = k.tensor("target", (count_rows,), self.dtype), k.tensor("weight", (self.C,)) if self.weighted else None
         for row in k.share(count_rows):
             target = target_of(k, labels.int(row), self.C, self.ignore_index, weight)
             peak, total = rows.shifted_sum(x, row) if self.logits else (k.constant(0.0), k.constant(1.0))
@@ -72,6 +75,10 @@ class CrossEntropy(Kernel):
                 loss = loss * (1.0 - self.label_smoothing) + others * (self.label_smoothing / self.C)
             part.store(k.where(target.ignored, k.constant(0.0), loss), row, 0)
             part.store(target.weight, row, 1)
+            if self.logits:
+                moments = k.tensor("moments", (count_rows, 2))
+                moments.store(peak, row, 0)
+                moments.store(1.0 / total, row, 1)
 
     def others(self, k: Builder, rows: Rows, x: Tensor, weight: Tensor | None, row: IntLike, peak: Num, log: Num) -> Num:
         """- sum_c weight_c * z_c"""
@@ -106,13 +113,13 @@ def sums(k: Builder, part: Tensor, rows: IntLike) -> tuple[Num, Num]:
 
 @dataclass(frozen=True)
 class CrossEntropyFinish(Kernel):
-    """part -> the loss; with reduction none, the loss of each row."""
+    """part -> the loss, and for a mean the sum of weights; with reduction none, the loss of each row."""
 
     reduction: str = "mean"
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return ("rows", "part", "y")
+        return ("rows", "part", "y", *(("whole",) if self.reduction == "mean" else ()))
 
     def build(self, k: Builder) -> None:
         rows = k.int("rows")
@@ -125,11 +132,13 @@ class CrossEntropyFinish(Kernel):
         for _ in k.when(k.int_compare("eq", k.thread, 0)):
             loss, weight = sums(k, part, rows)
             k.tensor("y", (1,)).store(loss / weight if self.reduction == "mean" else loss, 0)
+            if self.reduction == "mean":
+                k.tensor("whole", (1,)).store(weight, 0)
 
 
 @dataclass(frozen=True)
 class CrossEntropyGradient(Kernel):
-    """dloss, x, target, weight if weighted, part -> dx."""
+    """dloss, x, target, weight if weighted, moments of logits, whole of a mean -> dx."""
 
     C: int
     label_smoothing: float = 0.0
@@ -137,23 +146,25 @@ class CrossEntropyGradient(Kernel):
     weighted: bool = False
     reduction: str = "mean"
     logits: bool = True
+    dtype: str = "i64"
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return ("rows", "dloss", "x", "target", *(("weight",) if self.weighted else ()), "part", "dx")
+        kept = (("weight", self.weighted), ("moments", self.logits), ("whole", self.reduction == "mean"))
+        return ("rows", "dloss", "x", "target", *(name for name, there in kept if there), "dx")
 
     def build(self, k: Builder) -> None:
         count_rows, rows = k.int("rows"), Rows(k, self.C)
         x, dx = k.tensor("x", (count_rows, self.C)), k.tensor("dx", (count_rows, self.C))
-        labels, weight = k.tensor("target", (count_rows,), "i64"), k.tensor("weight", (self.C,)) if self.weighted else None
+        labels, weight = k.tensor("target", (count_rows,), self.dtype), k.tensor("weight", (self.C,)) if self.weighted else None
         smooth, each = self.label_smoothing / self.C, self.each(k, count_rows)
         everything = rows.total("add", 0.0, lambda i, n: column_weight(k, rows, weight, i, n)) if smooth else None
         for row in k.share(count_rows):
             target = target_of(k, labels.int(row), self.C, self.ignore_index, weight)
-            peak, total = rows.shifted_sum(x, row) if self.logits else (k.constant(0.0), k.constant(1.0))
+            peak, share = self.moments(k, count_rows, row)
             hit = target.weight * (1.0 - self.label_smoothing)
             whole = hit if everything is None else hit + everything * smooth
-            m, scale, hit, factor = (k.splat(v, rows.lanes) for v in (peak, whole / total, hit, each(row)))
+            m, scale, hit, factor = (k.splat(v, rows.lanes) for v in (peak, whole * share, hit, each(row)))
             for first, count in rows:
                 chance = functions.exp(k, rows.read(x, row, first, count) - m) * scale if self.logits else m
                 here = k.iota(rows.lanes).equals(k.splat(k.from_int(target.place - first), rows.lanes))
@@ -170,15 +181,23 @@ class CrossEntropyGradient(Kernel):
             return lambda row: dloss[row]
         dloss = k.tensor("dloss", (1,))[0]
         if self.reduction == "mean":
-            dloss = dloss / sums(k, k.tensor("part", (rows, 2)), rows)[1]
+            dloss = dloss / k.tensor("whole", (1,))[0]
         return lambda row: dloss
+
+    def moments(self, k: Builder, rows: IntLike, row: IntLike) -> tuple[Num, Num]:
+        """m and 1 / s of a row."""
+        if not self.logits:
+            return k.constant(0.0), k.constant(1.0)
+        found = k.tensor("moments", (rows, 2))
+        return found[row, 0], found[row, 1]
 
 
 @dataclass(frozen=True)
 class OneHot(Kernel):
-    """x (rows) i64 -> y (rows, C): 1 at the class, else 0."""
+    """x (rows) of type dtype -> y (rows, C): 1 at the class, else 0."""
 
     C: int
+    dtype: str = "i64"
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -186,7 +205,7 @@ class OneHot(Kernel):
 
     def build(self, k: Builder) -> None:
         count_rows, rows = k.int("rows"), Rows(k, self.C)
-        labels, y = k.tensor("x", (count_rows,), "i64"), k.tensor("y", (count_rows, self.C))
+        labels, y = k.tensor("x", (count_rows,), self.dtype), k.tensor("y", (count_rows, self.C))
         one, zero = k.constant(1.0, rows.lanes), k.constant(0.0, rows.lanes)
         for row in k.share(count_rows):
             for first, count in rows:

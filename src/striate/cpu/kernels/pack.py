@@ -3,11 +3,13 @@
     packed[g, b, r, s, c, l] = w[g*K/G + b*lanes + l, c, r, s]           pack, and unpack the other way round
     turned[g, b, r, s, k, l] = w[g*K/G + k, b*lanes + l, r, s]           turn: from packed, for the input gradient
 
-Lanes past the last channel hold zero. These are copies: each number is moved once.
+Lanes past the last channel hold zero. These are copies: each number is moved once. Turning goes on in every training step, so it
+moves squares of up to lanes x lanes numbers, transposed in registers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
@@ -96,13 +98,36 @@ class TurnWeights(Kernel):
     def build(self, k: Builder) -> None:
         form, turned = self.form, self.turned
         packed, target = packed_tensor(k, "packed", form), packed_tensor(k, "turned", turned)
-        for task in k.share(turned.size // turned.lanes):
-            g, b, r, s, channel = place(k, turned, task)
-            target.store(k.splat(0.0, self.lanes), g, b, r, s, channel, 0)
-            first = b * self.lanes
-            for lane in k.range(k.min(form.C - first, self.lanes)):
-                weight = packed[g, channel // form.lanes, r, s, first + lane, channel % form.lanes]
-                target.store(weight, g, b, r, s, channel, lane)
+        for task in k.share(form.groups * turned.blocks * form.R * form.S * form.blocks):
+            rest, out = task // form.blocks, task % form.blocks
+            rest, s = rest // form.S, rest % form.S
+            rest, r = rest // form.R, rest % form.R
+            place = rest // turned.blocks, rest % turned.blocks, out, r, s
+            for rows in self.sizes(k, place[1], turned):
+                for columns in self.sizes(k, out, form):
+                    self.block(k, packed, target, place, rows, columns)
+
+    def sizes(self, k: Builder, block: IntLike, form: Packed) -> Iterator[int]:
+        """The channels of a block, under the condition that it has so many."""
+        last = form.vectored - (form.blocks - 1) * form.lanes
+        if last == form.lanes or form.blocks == 1:
+            yield last
+            return
+        for _ in k.when(k.int_compare("lt", block, form.blocks - 1)):
+            yield form.lanes
+        for _ in k.when(k.int_compare("eq", block, form.blocks - 1)):
+            yield last
+
+    def block(self, k: Builder, packed: Tensor, target: Tensor, place: tuple[IntLike, ...], rows: int, columns: int) -> None:
+        """`rows` input channels of a block, `columns` output channels of another, in squares."""
+        g, b, out, r, s = place
+        side = min(self.lanes, self.form.lanes)
+        for c in range(0, self.lanes, side):
+            for lane in range(0, columns, side):
+                lines = [packed.vec(g, out, r, s, b * self.lanes + c + i, lane, lanes=side) if c + i < rows
+                         else k.constant(0.0, side) for i in range(side)]
+                for j, line in enumerate(k.transpose(lines)[:columns - lane]):
+                    target.store(line, g, b, r, s, out * self.form.lanes + lane + j, c)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from typing import Any
 from striate import ops
 from striate.cpu.kernels.activation import ACTIVATIONS
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import elements
+from striate.cpu.kernels.loops import elements, part_of
+from striate.cpu.kernels.random import words
 from striate.kernel import math
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 from striate.ops.base import Op
@@ -24,12 +25,12 @@ FULL, CHANNEL, SCALAR, RANDOM = "full", "channel", "scalar", "random"
 
 
 def _dropout(k: Builder, op: ops.Dropout, at: Position, x: Num, random: Any) -> Num:
-    word = threefry(k, random, at.flat, op.stream, x.lanes)
+    word = words(k, random, at.flat, op.stream, x.lanes)
     return k.where((word >> 8) < op.threshold, k.constant(0.0, x.lanes), x * op.factor if op.scaled else x)
 
 
 def _random_slope(k: Builder, op: ops.RReLU, at: Position, x: Num, random: Any) -> Num:
-    share = k.unary("to_f32", threefry(k, random, at.flat, op.stream, x.lanes) >> 8) * 2.0**-24
+    share = k.unary("to_f32", words(k, random, at.flat, op.stream, x.lanes) >> 8) * 2.0**-24
     return share * (op.upper - op.lower) + op.lower
 
 
@@ -39,22 +40,6 @@ def _rrelu(k: Builder, op: ops.RReLU, at: Position, x: Num, random: Any) -> Num:
 
 def _rrelu_gradient(k: Builder, op: ops.RReLUGradient, at: Position, dy: Num, x: Num, random: Any) -> Num:
     return k.where(x > 0.0, dy, dy * _random_slope(k, op, at, x, random))
-
-
-def threefry(k: Builder, key: tuple[Num, Num], start: IntLike, stream: int, lanes: int) -> Num:
-    """First word of Threefry-2x32 with 20 rounds for the counters (start + lane, stream). Salmon et al., SC'11, section 4.1."""
-    k0, k1 = (k.splat(word, lanes) for word in key)
-    keys = (k0, k1, k0 ^ k1 ^ 0x1BD11BDA)
-    x0 = k.splat(k.from_int(start), lanes) + k.iota(lanes) + k0
-    x1 = k.splat(k.constant(stream, 1, "i32"), lanes) + k1
-    for turn in range(20):
-        x0 = x0 + x1
-        x1 = k.rotate_left(x1, (13, 15, 26, 6, 17, 29, 16, 24)[turn % 8]) ^ x0
-        if turn % 4 == 3:
-            injection = turn // 4 + 1
-            x0 = x0 + keys[injection % 3]
-            x1 = x1 + keys[(injection + 1) % 3] + injection
-    return x0
 
 
 def _power(k: Builder, op: ops.Power, at: Position, x: Num) -> Num:
@@ -104,6 +89,7 @@ EMIT: dict[type[Op], Callable[..., Num]] = {
     ops.AbsGradient: lambda k, op, at, dy, x: _sign(k, x, dy),
     ops.Exp: lambda k, op, at, x: math.exp(k, x),
     ops.Log: lambda k, op, at, x: math.log(k, x),
+    ops.Round: lambda k, op, at, x: k.unary("round", x),
     ops.Power: _power,
     ops.Maximum: lambda k, op, at, a, b: _larger(k, a, b, "max"),
     ops.Minimum: lambda k, op, at, a, b: _larger(k, a, b, "min"),
@@ -154,10 +140,20 @@ class Chain:
 
         return finish
 
+    def fetch(self, k: Builder, shape: Sequence[IntLike]) -> Callable[..., None]:
+        """`fetch(*index)` asks the memory for the operands that `finish` will read there, while other work goes on."""
+        sources = [k.tensor(f"e{i}", shape) for i, kind in enumerate(self.operands) if kind == FULL]
+
+        def fetch(*index: IntLike) -> None:
+            for source in sources:
+                k.prefetch(source, index)
+
+        return fetch
+
     def run(self, k: Builder, values: list[Any], results: Sequence[Tensor], index: Sequence[IntLike],
             count: IntLike | None) -> None:
-        """The steps on the head and the operands, which `values` holds, and the stores."""
-        at = Position(results[0].flat(index))
+        """The steps on the head and the operands, to which `values` grows, and the stores."""
+        at = Position(results[0].flat(index) if results else index[-1])
         for op, refs in self.steps:
             values.append(EMIT[type(op)](k, op, at, *(values[r] for r in refs)))
         for tensor, ref in zip(results, self.outputs, strict=True):
@@ -220,7 +216,8 @@ class Pointwise(Kernel):
         return found
 
     def _vector(self, k: Builder, shape: tuple[IntLike, ...], sources: list[Any], results: list[Tensor],
-                index: tuple[IntLike, ...], lanes: int, count: IntLike | None) -> None:
+                index: tuple[IntLike, ...], lanes: int, count: IntLike | None) -> list[Any]:
+        """Everything that the chain computes there."""
         values: list[Any] = [None]
         for kind, varies, source in zip(self.chain.operands, self.varies, sources, strict=True):
             if kind == RANDOM:
@@ -230,14 +227,19 @@ class Pointwise(Kernel):
             else:
                 values.append(k.splat(source[index] if kind == FULL else source, lanes))
         self.chain.run(k, values, results, index, count)
+        return values
 
     def _flat(self, k: Builder, rows: IntLike) -> None:
-        """One axis: every thread takes whole vectors; the last vector may be partly filled."""
+        """One axis: every thread takes whole vectors; the last vector may be partly filled.
+
+        Random words are long chains of short operations: vectors of twice the width keep the machine busy.
+        """
+        lanes = 2 * k.lanes if RANDOM in self.chain.operands else k.lanes
         shape = (rows,)
         sources = self._tensors(k, shape)
         results = [k.tensor(f"y{i}", shape) for i in range(len(self.chain.outputs))]
-        for start, count in elements(k, rows):
-            self._vector(k, shape, sources, results, (start,), k.lanes, count)
+        for start, count in elements(k, rows, lanes):
+            self._vector(k, shape, sources, results, (start,), lanes, count)
 
     def _rows(self, k: Builder, rows: IntLike) -> None:
         """Several axes: threads share all but the last one, which is covered by vectors."""
@@ -260,3 +262,37 @@ class Pointwise(Kernel):
                 self._vector(k, shape, sources, results, (*place, start), wide, None)
             for start, lanes, count in k.blocks(last)[last // wide:]:
                 self._vector(k, shape, sources, results, (*place, start), lanes, count if count < lanes else None)
+
+
+@dataclass(frozen=True)
+class PointwiseTotal(Pointwise):
+    """A chain over flat arrays that also adds up the numbers of the reference `summed`: their sums over `parts` parts.
+
+    part (parts + 1): the last element is the sum of what is left over after whole vectors.
+    """
+
+    summed: Ref = 0
+    parts: int = 1
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (*super().arguments, "part")
+
+    def build(self, k: Builder) -> None:
+        rows, lanes = k.int("rows"), k.lanes
+        shape, part = (rows,), k.tensor("part", (self.parts + 1,))
+        sources = self._tensors(k, shape)
+        results = [k.tensor(f"y{i}", shape) for i in range(len(self.chain.outputs))]
+        whole = rows // lanes
+        for i in k.share(self.parts):
+            total = k.cell(0.0, lanes)
+            for block in k.range(*part_of(i, self.parts, whole)):
+                total.add(self._vector(k, shape, sources, results, (block * lanes,), lanes, None)[self.summed])
+            part.store(k.reduce("add", total.value), i)
+        for _ in k.when(k.int_compare("eq", k.thread, 0)):
+            rest = rows - whole * lanes
+            part.store(0.0, self.parts)
+            for _ in k.when(k.int_compare("gt", rest, 0)):
+                value = self._vector(k, shape, sources, results, (whole * lanes,), lanes, rest)[self.summed]
+                inside = k.iota(lanes) < k.splat(k.from_int(rest), lanes)
+                part.store(k.reduce("add", k.where(inside, value, k.constant(0.0, lanes))), self.parts)

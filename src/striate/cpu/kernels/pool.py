@@ -26,7 +26,7 @@ from typing import Any
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import groups
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.reduce import VECTORS, largest, reduce_middle
+from striate.cpu.kernels.reduce import largest, reduce_middle
 from striate.cpu.kernels.sliding import block_of, disjoint, each, met_rows, repeated, runs, tap_count, taps_inside, whole
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
 from striate.window import Window
@@ -130,10 +130,10 @@ class MaxPool(Pool):
             finish(best.value, *at, c, count=count)
 
     def largest_of_all(self, k: Builder, x: Tensor, taps: Tensor, finish: Callable[..., None]) -> None:
-        """One window over the whole image, and where its maximum is: a few vectors of each pixel at once."""
+        """One window over the whole image, and where its maximum is: as many vectors of each pixel at once as registers allow."""
         rows, at = x.view((k.int("N"), math.prod(self.size), self.C)), (0, 0, 0)
         for n in k.share(k.int("N")):
-            for first, vectors in groups(k, self.C, VECTORS):
+            for first, vectors in groups(k, self.C, k.machine.registers // 4):
                 cells = [(k.cell(-math.inf, lanes), k.cell(k.constant(0, lanes, "i32"))) for _, lanes, _ in vectors]
                 for i in k.range(math.prod(self.size)):
                     for (best, where), (c, lanes, count) in zip(cells, vectors, strict=True):

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from striate.cpu.kernels.pointwise import Chain, threefry
+from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.pool import Pool
+from striate.cpu.kernels.random import words
 from striate.cpu.kernels.sliding import each
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
@@ -42,7 +43,7 @@ class StochasticPool(Pool):
             total = k.cell(0.0, lanes)
             for _, value in self.values(k, x, at, vector, bounds[1], inside):
                 total.add(value)
-            word = threefry(k, key, taps.flat((*at, c)), self.stream, lanes) >> 8
+            word = words(k, key, taps.flat((*at, c)), self.stream, lanes) >> 8
             limit, before = k.unary("to_f32", word) * 2.0**-24 * total.value, k.cell(0.0, lanes)
             best = k.cell(0.0, lanes)
             place = k.cell(k.constant(height.size * width.size, lanes, "i32"))

@@ -17,11 +17,11 @@ from striate.cpu.kernels.conv_direct import ConvDirect, Depth, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.conv_weights_rows import ConvWeightsRows
 from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for, winograd_pays
-from striate.cpu.kernels.depthwise import Depthwise, DepthwiseWeights
+from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.winograd_weights import winograd_weights_for, winograd_weights_pays
+from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays
 from striate.cpu.layout import Packed, channels_last
 from striate.cpu.lower import Lowering, rule
 from striate.cpu.plan import Buffer
@@ -161,7 +161,12 @@ def input_gradient(low: Lowering, group: Group) -> None:
         rows = dy.spec.size // K
         low.call(_gemm(low, K, C, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
         return
-    for kernel in phases(low, op, dy.shape, node.output.shape, chain):
+    kernels = list(phases(low, op, dy.shape, node.output.shape, chain))
+    by_channel = tuple(kernel for kernel in kernels if isinstance(kernel, Depthwise))
+    if len(by_channel) > 1:
+        low.call(DepthwisePhases(by_channel), N=N, x=source, w=w, **places)
+        return
+    for kernel in kernels:
         low.call(kernel, partial=True, N=N, x=source, w=w, **places)
 
 
@@ -200,43 +205,45 @@ def weight_gradient(low: Lowering, group: Group) -> None:
     (N, C), K, (D, H, W), (_, P, Q) = x.shape[:2], dy.shape[1], axes(x.shape[2:]), axes(dy.shape[2:])
     if winograd_fits(low, op.window, op.groups) and winograd_weights_pays(C, K, P, Q, N):
         wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window), N)
-        scratch = low.buffer("scratch", wide.scratch_floats() * low.threads)
-        with_parts(low, node.output, form, wide.parts,
-                   lambda dw: low.call(wide, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))
+        with_scratch(low, node.output, form, wide, N=N, x=source, dy=gradient)
         return
+    slices, *rest = window_axes(op.window)
+    window = rest[0], rest[1]
     if depthwise(node.output.shape, op.groups):
         conv = direct(low, x.shape, dy.shape, op, tuple(taps_of(v) for v in window_axes(op.window)))
         with_parts(low, node.output, form, PARTS,
                    lambda dw: low.call(DepthwiseWeights(conv, PARTS), N=N, x=source, dy=gradient, dw=dw))
         return
-    slices, *window = window_axes(op.window)
-    if rows_pay(op.window, op.groups, C, form):
-        kernel = weights_rows(low, form, (C, H, W, K), window, N * P)
-        scratch = low.buffer("scratch", kernel.scratch_floats() * low.threads)
-        with_parts(low, node.output, form, kernel.parts,
-                   lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw, scratch=scratch))
+    if rows_pay(op.groups, C, form, source.bytes + gradient.bytes):
+        kernel = weights_rows(low, form, (C, H, W, K), op.window, D, N * P)
+        with_scratch(low, node.output, form, kernel, N=N, x=source, dy=gradient)
         return
     if pointwise_convolution(op.window, op.groups):
         gemm_weights(low, node.output, form, x.spec.size // C, C, K, source, gradient)
         return
     parts = PARTS if form.size <= 2**15 else 1
     taps, vectors = weight_tile(low, form.blocks)
-    kernel = ConvWeights(C, H, W, K, (window[0], window[1]), op.groups, form.lanes, taps, vectors, parts, D, slices)
+    kernel = ConvWeights(C, H, W, K, window, op.groups, form.lanes, taps, vectors, parts, D, slices)
     with_parts(low, node.output, form, parts, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
 
 
-def rows_pay(window: tuple[Window, ...], groups: int, C: int, form: Packed) -> bool:
-    """Whether copying rows for a weight gradient pays: enough channels share a copy, and there is more than one vector of dy."""
-    return len(window) < 3 and groups == 1 and C >= 64 and form.blocks > 1
+def rows_pay(groups: int, C: int, form: Packed, read: int) -> bool:
+    """Whether copying rows for a weight gradient pays: enough channels share a copy, and there is more than one vector of dy.
+
+    read: bytes of x and dy. Measured: from 4 MB on copies are up to 2.4 times as fast; what is less stays in the caches, and
+    kernels that read it where it lies are faster by up to a third.
+    """
+    return groups == 1 and C >= 64 and form.blocks > 1 and read >= 2**22
 
 
-def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], window: Sequence[Window],
+def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], window: tuple[Window, ...], D: int,
                  lines: int) -> ConvWeightsRows:
     """The kernel, and how its work is cut: as few tasks as keep all threads busy, for each copies rows anew."""
     channels, vectors = (8, 2) if low.machine.registers >= 32 else (4, 2)
     parts = PARTS if form.size <= 2**14 and lines >= 2 * PARTS else 1
     columns = -(-form.blocks // vectors)
-    whole = ConvWeightsRows(*sizes, (window[0], window[1]), form.lanes, channels, vectors, wide=columns, parts=parts)
+    slices, *plane = window_axes(window)
+    whole = ConvWeightsRows(*sizes, (plane[0], plane[1]), form.lanes, channels, vectors, 512, columns, parts, D, slices)
     tasks = parts * form.R * -(-whole.C // whole.block)
     runs = next((n for n in range(1, columns) if tasks * n % low.threads == 0 or tasks * n >= 8 * low.threads), columns)
     return replace(whole, wide=-(-columns // runs))
@@ -266,3 +273,10 @@ def with_parts(low: Lowering, value: Value, form: Packed, parts: int, compute) -
     part = low.buffer(f"{value.name}.parts", parts * form.size)
     compute(part)
     low.call(AddParts(parts), size=form.size, part=part, y=low.make(value, form))
+
+
+def with_scratch(low: Lowering, value: Value, form: Packed, kernel: WinogradWeights | ConvWeightsRows,
+                 **places: Buffer | int) -> None:
+    """The same with a kernel that knows its parts and needs memory for each thread."""
+    scratch = low.buffer("scratch", kernel.scratch_floats() * low.threads)
+    with_parts(low, value, form, kernel.parts, lambda dw: low.call(kernel, dw=dw, scratch=scratch, **places))

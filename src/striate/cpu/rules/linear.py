@@ -10,6 +10,7 @@ import math
 from striate import ops
 from striate.cpu.fuse import Group
 from striate.cpu.kernels.conv_direct import tile_for
+from striate.cpu.kernels.gemm_turned import GemmTurned, turned_pays
 from striate.cpu.kernels.matmul import BatchMatMul
 from striate.cpu.layout import Layout, Packed, columns_of, layout_of, plain
 from striate.cpu.lower import Lowering, rule
@@ -55,14 +56,17 @@ def input_gradient(low: Lowering, group: Group) -> None:
     node = group.node
     dy, weight = node.inputs
     K, C = weight.shape
-    columns = weight_columns(low, weight)
-    form = linear_form(low, K, C, columns, turned=True)
-    source, w = low.need(dy, plain(dy.shape)), low.need(weight, form)
-    rows = dy.spec.size // K
+    columns, rows, source = weight_columns(low, weight), dy.spec.size // K, low.need(dy, plain(dy.shape))
     order = columns or plain((C,))
     layout = layout_of((rows, *order.dims), (0, *(a + 1 for a in order.order)))
     chain, places = low.chain(group, layout, channels=order)
-    low.call(_gemm(low, K, C, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
+    home = linear_form(low, K, C, columns)
+    if home in low.places.get(weight, {}) and turned_pays(low.machine, C, home.lanes, rows):
+        kernel = GemmTurned(C, K, home.lanes, home.lanes // 2, chain=chain)
+        low.call(kernel, M=rows, x=source, w=low.need(weight, home), **places)
+        return
+    form = linear_form(low, K, C, columns, turned=True)
+    low.call(_gemm(low, K, C, form.lanes, rows, chain), M=rows, x=source, w=low.need(weight, form), **places)
 
 
 @rule(ops.LinearWeightGradient)

@@ -6,7 +6,8 @@ the graph holds tuples only. What an operator computes stands in its file of `st
     from striate.nn import functional as F
     y = F.max_pool2d(F.relu(F.conv2d(x, weight, bias, padding=1)), 2)
 
-Images are (N, C, H, W); convolution and pooling also take one image (C, H, W) and give one back.
+Images are (N, C, H, W); convolution and pooling also take one image (C, H, W) and give one back. Called with arrays, outside
+of a forward, functions compute at once (`striate.nn.functional.eager`).
 """
 
 from striate.nn.functional.activation import (
@@ -55,11 +56,13 @@ from striate.nn.functional.adaptive import (
 )
 from striate.nn.functional.arguments import Tensor
 from striate.nn.functional.arithmetic import (
+    bmm,
     clamp,
     matmul,
     maximum,
     minimum,
     one_hot,
+    scaled_dot_product_attention,
     where,
 )
 from striate.nn.functional.convolution import (
@@ -79,8 +82,10 @@ from striate.nn.functional.distance import (
     margin_ranking_loss,
     multilabel_soft_margin_loss,
     pairwise_distance,
+    pdist,
     soft_margin_loss,
     triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from striate.nn.functional.dropout import (
     alpha_dropout,
@@ -91,7 +96,9 @@ from striate.nn.functional.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
-from striate.nn.functional.loss import check_reduction, cross_entropy, multi_margin_loss, nll_loss
+from striate.nn.functional.eager import eager
+from striate.nn.functional.einsum import einsum
+from striate.nn.functional.loss import check_reduction, cross_entropy, multi_margin_loss, multilabel_margin_loss, nll_loss
 from striate.nn.functional.normalization import (
     batch_norm,
     group_norm,
@@ -125,6 +132,7 @@ from striate.nn.functional.pooling import (
 from striate.nn.functional.regression import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
+    check_delta,
     gaussian_nll_loss,
     half_squared_error,
     huber_loss,
@@ -134,10 +142,20 @@ from striate.nn.functional.regression import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
-from striate.nn.functional.resize import channel_shuffle, check_mode, interpolate, pixel_shuffle, pixel_unshuffle
+from striate.nn.functional.resize import (
+    channel_shuffle,
+    check_mode,
+    interpolate,
+    native_channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from striate.nn.functional.roi import region_size, roi_align, roi_pool
 from striate.nn.functional.shape import cat, concat, concatenate, flatten, stack
-from striate.nn.functional.sparse import embedding, row_of
+from striate.nn.functional.sparse import check_bag, check_embedding, embedding, embedding_bag, row_of
 from striate.nn.functional.unfold import fold, unfold
 
 __all__ = [
@@ -157,10 +175,14 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "bmm",
     "cat",
     "celu",
     "channel_shuffle",
+    "check_bag",
+    "check_delta",
     "check_dropout",
+    "check_embedding",
     "check_half",
     "check_mode",
     "check_norm",
@@ -182,8 +204,10 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "einsum",
     "elu",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "flatten",
     "fold",
@@ -227,12 +251,15 @@ __all__ = [
     "mish",
     "mse_loss",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -245,6 +272,7 @@ __all__ = [
     "roi_pool",
     "row_of",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
@@ -265,7 +293,15 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "update",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
     "where",
 ]
+
+HELPERS = {"Tensor", "adaptive_size", "region_size", "row_of", "sizes", "update"}
+"""Names that are no functions of arrays, besides the checks."""
+globals().update({name: eager(globals()[name]) for name in __all__ if name not in HELPERS and not name.startswith("check_")})

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from striate import ops
 from striate.errors import ArgumentError, ShapeError
 from striate.graph import Value
@@ -158,7 +160,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Value:
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Value:
     """x where |x| > lambd, else 0."""
-    return curve(input, ops.Shrink(float(lambd)))
+    return symbol(input) if lambd < 0 else curve(input, ops.Shrink(float(lambd)))
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Value:
@@ -166,30 +168,25 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return curve(input, ops.Threshold(float(threshold), float(value)))
 
 
-def softmax(input: Tensor, dim: int | None = None) -> Value:
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Value:
     """`striate.ops.Softmax` along `dim`, which must be given."""
-    return symbol(input).softmax(_dim(dim, "softmax"))
+    return _along(symbol(input), ops.Softmax, dim, "softmax", dtype)
 
 
-def softmin(input: Tensor, dim: int | None = None) -> Value:
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Value:
     """Softmax of -x along `dim`, which must be given."""
-    return (-symbol(input)).softmax(_dim(dim, "softmin"))
+    return _along(-symbol(input), ops.Softmax, dim, "softmin", dtype)
 
 
-def log_softmax(input: Tensor, dim: int | None = None) -> Value:
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Value:
     """`striate.ops.LogSoftmax` along `dim`, which must be given."""
-    return symbol(input).log_softmax(_dim(dim, "log_softmax"))
+    return _along(symbol(input), ops.LogSoftmax, dim, "log_softmax", dtype)
 
 
 def glu(input: Tensor, dim: int = -1) -> Value:
-    """a * sigmoid(b), where a and b are the halves of x along `dim`."""
+    """`striate.ops.GLU`: a * sigmoid(b), where a and b are the halves of x along `dim`."""
     x = symbol(input)
-    size = x.shape[ops.axis(dim, x.ndim)]
-    if size % 2:
-        raise ShapeError(f"x {x.shape} has {size} elements along the axis {dim}, which cannot be halved",
-                         fix="make it even", place="glu")  # fmt: skip
-    a, b = x.chunk(2, dim)
-    return a * b.sigmoid()
+    return x.graph.apply(ops.GLU(ops.axis(dim, x.ndim)), x)
 
 
 def maxout(input: Tensor, groups: int, dim: int = 1) -> Value:
@@ -206,7 +203,12 @@ def maxout(input: Tensor, groups: int, dim: int = 1) -> Value:
     return x.reshape(*x.shape[:at], size // groups, groups, *x.shape[at + 1 :]).amax(at + 1)
 
 
-def _dim(dim: int | None, name: str) -> int:
+def _along(x: Value, op: type[ops.Softmax | ops.LogSoftmax], dim: int | None, name: str, dtype: Any) -> Value:
+    """The operator along an axis; a single number is a row of one."""
     if dim is None:
         raise ArgumentError(f"{name} needs the axis along which it sums to 1; give dim=1 for classes in (N, C)")
-    return dim
+    if dtype is not None and not str(dtype).endswith("float32"):
+        raise ArgumentError(f"{name} computes in float32, got dtype={dtype}; leave dtype out")
+    row = x if x.ndim else x.reshape(1)
+    y = x.graph.apply(op(ops.axis(dim, row.ndim)), row)
+    return y if x.ndim else y.squeeze(0)

@@ -47,4 +47,4 @@ def given(item: Any) -> tuple[Any, ...]:
 
 
 def stride_or_size(stride: Any, kernel_size: Any) -> Any:
-    return kernel_size if stride is None else stride
+    return kernel_size if stride is None or stride == () else stride

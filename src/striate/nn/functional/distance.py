@@ -1,6 +1,7 @@
 """Distances, and losses of pairs and margins, as functions.
 
     cosine_similarity  <a, b> / (max(|a|, eps) max(|b|, eps))       pairwise_distance  |a - b + eps|_p
+    pdist              |a_i - a_j|_p of all pairs of rows
 
     hinge_embedding    x where t = 1, max(0, margin - x) where t = -1
     margin_ranking     max(0, margin - t (a - b))
@@ -15,7 +16,10 @@ Sources: Schroff et al., FaceNet, arXiv:1503.03832; Balntas et al., Learning loc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from striate import ops
 from striate.errors import ArgumentError, ShapeError
@@ -24,6 +28,7 @@ from striate.nn.functional.activation import curve, softplus
 from striate.nn.functional.arguments import Tensor, symbol
 from striate.nn.functional.loss import check_reduction, reduced
 from striate.nn.functional.regression import numbers, pair
+from striate.nn.functional.shape import cat
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Value:
@@ -37,22 +42,27 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Value:
     """(sum over the last axis of |a - b + eps|^p)^(1/p)."""
-    if p <= 0:
-        raise ArgumentError(f"p must be greater than 0, got {p}")
-    difference = symbol(x1) - x2 + eps
-    if p == 2:
-        return (difference * difference).sum(-1, keepdim).sqrt()
-    size = difference.abs()
-    return size.sum(-1, keepdim) if p == 1 else (size**p).sum(-1, keepdim) ** (1 / p)
+    return (symbol(x1) - x2 + eps).norm(p, -1, keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Value:
+    """The distances |x_i - x_j|_p of all pairs i < j of the rows of x (N, C), in order: N * (N - 1) / 2 of them."""
+    x = symbol(input)
+    if x.ndim != 2:
+        raise ShapeError(f"x has {x.ndim} axes, shape {x.shape}, but needs (N, C)", fix="reshape x", place="pdist")
+    N = x.shape[0]
+    if N < 2:
+        return x.graph.constant(np.zeros(0, np.float32))
+    return cat([(x[i : i + 1] - x[i + 1 :]).norm(p, 1) for i in range(N - 1)])
 
 
 def hinge_embedding_loss(
     input: Tensor, target: Any, margin: float = 1.0, size_average: None = None, reduce: None = None, reduction: str = "mean"
 ) -> Value:  # fmt: skip
-    """x where target is 1, max(0, margin - x) where it is -1."""
+    """x where target is 1, max(0, margin - x) where it is -1; their sum, as in PyTorch, where it is neither."""
     check_reduction(reduction, size_average, reduce)
     x, goal = pair(input, target)
-    return reduced(x * goal.eq(1) + (margin - x).relu() * goal.eq(-1), reduction)
+    return reduced(x * goal.ne(-1) + (margin - x).relu() * goal.ne(1), reduction)
 
 
 def margin_ranking_loss(
@@ -96,6 +106,21 @@ def triplet_margin_loss(
     near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = far.minimum(pairwise_distance(positive, negative, p, eps))
+    return reduced((margin + near - far).relu(), reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Callable[..., Value] | None = None,
+    margin: float = 1.0, swap: bool = False, reduction: str = "mean",
+) -> Value:  # fmt: skip
+    """`triplet_margin_loss` with any distance of two values, by default pairwise_distance."""
+    check_reduction(reduction)
+    if margin <= 0:
+        raise ArgumentError(f"margin must be greater than 0, got {margin}")
+    distance = distance_function or pairwise_distance
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
     return reduced((margin + near - far).relu(), reduction)
 
 

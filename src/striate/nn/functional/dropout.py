@@ -94,10 +94,12 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     """`alpha_dropout` of whole channels of (N, C, ...)."""
     check_dropout(p)
     x = symbol(input)
+    if not training or p == 0:
+        return x
     if x.ndim < 2:
         raise ShapeError(f"x has {x.ndim} axes, shape {x.shape}, but needs (N, C, ...)", fix="reshape x",
                          place="feature_alpha_dropout")  # fmt: skip
-    return _alpha((x - LOWEST) * _channel_mask(x, p, False), p) if training and p > 0 else x
+    return _alpha((x - LOWEST) * _channel_mask(x, p, False), p)
 
 
 def _alpha(kept: Value, p: float) -> Value:

@@ -24,6 +24,8 @@ def cross_entropy(
     x = symbol(input)
     goal, classes = x.graph.lift(target), _class_weight(weight)
     if goal.dtype.startswith("float") and goal.shape == x.shape:
+        if ignore_index >= 0:
+            raise ArgumentError(f"ignore_index={ignore_index} is for class indices, the target holds probabilities; leave it out")
         return _cross_entropy_of_probabilities(x, goal, classes, reduction, label_smoothing)
     return _of_classes(ops.CrossEntropy(label_smoothing, ignore_index, reduction), x, goal, classes)
 
@@ -67,8 +69,8 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ArgumentError(f"p must be 1 or 2, got {p}")
     x = symbol(input)
-    if x.ndim == 1:
-        each = multi_margin_loss(x.unsqueeze(0), x.graph.lift(target).reshape(1), p, margin, weight, reduction="none")
+    if x.ndim < 2:
+        each = multi_margin_loss(x.reshape(1, -1), x.graph.lift(target).reshape(1), p, margin, weight, reduction="none")
         return each.squeeze(0) if reduction == "none" else each.sum()
     goal = x.graph.lift(target)
     if x.ndim != 2 or goal.shape != x.shape[:1]:
@@ -80,6 +82,31 @@ def multi_margin_loss(
     if weight is not None:
         each = each * (hit * x.graph.lift(_class_weight(weight))).sum(1, True)
     return reduced(each.mean(1), reduction)
+
+
+def multilabel_margin_loss(
+    input: Tensor, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean"
+) -> Value:  # fmt: skip
+    """sum over the row's classes t and all others c of max(0, 1 - (x[t] - x[c])) / C, of scores x (N, C) or (C,).
+
+    target has the scores' shape: the classes of each row, then -1; what follows the first -1 does not count.
+    """
+    check_reduction(reduction, size_average, reduce)
+    x = symbol(input)
+    goal = x.graph.lift(target)
+    if x.ndim < 2 and goal.shape == x.shape:
+        each = multilabel_margin_loss(x.reshape(1, -1), goal.reshape(1, -1), reduction="none")
+        return each.squeeze(0) if reduction == "none" else each.sum()
+    if x.ndim != 2 or goal.shape != x.shape:
+        raise ShapeError(f"scores {x.shape} and target {goal.shape} must both be (N, C) or (C,)",
+                         fix="give each row its classes, then -1 up to C numbers", place="multilabel_margin_loss")  # fmt: skip
+    C = x.shape[1]
+    hits = x.graph.apply(ops.OneHot(C, ignore_index=-1), goal)  # (N, place in the row, class)
+    ends = (1 - hits.sum(2)) @ np.triu(np.ones((C, C), np.float32))  # how many -1 stand up to each place
+    hits = hits * ends.eq(0).unsqueeze(2)
+    others = 1 - hits.sum(1).clamp(max=1.0)
+    short = (1 - (hits @ x.unsqueeze(2)) + x.unsqueeze(1)).relu() * hits.sum(2, True) * others.unsqueeze(1)
+    return reduced(short.sum((1, 2)) / C, reduction)
 
 
 def check_reduction(reduction: str, size_average: None = None, reduce: None = None, more: tuple[str, ...] = ()) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from striate import ops
-from striate.errors import ArgumentError
+from striate.errors import ArgumentError, ShapeError
 from striate.graph import Value
 from striate.nn.functional.arguments import Tensor, symbol
 
@@ -26,6 +27,8 @@ def batch_norm(
 
     unbiased=False leaves out the factor M / (M - 1), as Paddle and Keras do.
     """
+    if not eps > 0:
+        raise ArgumentError(f"batch_norm needs an eps greater than 0, got {eps}")
     x = symbol(input)
     channels = running_mean.shape if running_mean is not None else x.shape[1:2]
     scale, shift = affine(channels, weight, bias)
@@ -33,6 +36,9 @@ def batch_norm(
         if running_mean is None or running_var is None:
             raise ArgumentError("batch_norm outside training needs running_mean and running_var")
         return x.graph.apply(ops.BatchNormInference(eps), x, scale, shift, running_mean, running_var)
+    if not x.numel():  # no batch, no statistics
+        still = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+        return x.graph.apply(ops.BatchNormInference(eps), x, scale, shift, *still)
     y, mean, variance = x.graph.apply(ops.BatchNorm(eps), x, scale, shift)
     remember(running_mean, mean, momentum)
     remember(running_var, variance, momentum, x.numel() // x.shape[1] if unbiased else None)
@@ -46,8 +52,8 @@ def affine(shape: Sequence[int], weight: Tensor | None, bias: Tensor | None) -> 
 
 
 def remember(running: Tensor | None, statistic: Value, momentum: Any, count: int | None = None) -> None:
-    """Move a running average, if there is one, towards a statistic; a variance of `count` values is made unbiased."""
-    if running is not None:
+    """Move a running average, if it is a buffer, towards a statistic; a variance of `count` values is made unbiased."""
+    if running is not None and symbol(running) in statistic.graph.sources:
         share = momentum if count is None else momentum * (count / (count - 1))
         update(running, lambda old: (1 - momentum) * old + share * statistic)
 
@@ -72,7 +78,12 @@ def instance_norm(
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
     channels = x.shape[1] if weight is None else weight.shape[0]
+    if x.ndim > 2 and x.numel() == x.shape[0] * x.shape[1] > 0:
+        raise ShapeError(f"x {x.shape} has one value in each channel of a sample, whose variance is 0",
+                         fix="use a larger input, or eval() with running averages")
     y, mean, variance = x.graph.apply(ops.GroupNorm(channels, eps), x, *affine((channels,), weight, bias))
+    if not x.numel():
+        return y
     remember(running_mean, mean.mean(0), momentum)
     remember(running_var, variance.mean(0), momentum, x.numel() // (x.shape[0] * x.shape[1]))
     return y
@@ -121,6 +132,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 def normalize(input: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12) -> Value:
     """x / max(norm, eps), norm = (sum |x|^p)^(1/p) along dim; where the norm is below eps, its gradient is that of x / eps."""
     x = symbol(input)
+    if not 0 < p < math.inf:
+        return x / x.norm(p, dim, True).clamp(min=eps)
     powers = x * x if p == 2 else x.abs() if p == 1 else x.abs() ** p
     least = float(eps) ** p  # a bound before the root, whose slope at 0 is infinite
     total = (powers.sum(dim, keepdim=True) - least).relu() + least

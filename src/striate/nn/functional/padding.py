@@ -46,15 +46,15 @@ def _constant(x: Value, pairs: Sequence[tuple[int, int]], value: float) -> Value
     if len(pairs) > x.ndim:
         raise ShapeError(f"pad has (low, high) for {len(pairs)} axes, x {x.shape} has {x.ndim}", fix="give fewer amounts")
     pads = [(0, 0)] * (x.ndim - len(pairs)) + list(pairs)
-    x, added = _cropped(x, _cuts(x, pads)), tuple((max(0, low), max(0, high)) for low, high in pads)
+    x, added = _cropped(x, _cuts(x, pads, 0)), tuple((max(0, low), max(0, high)) for low, high in pads)
     return x.graph.apply(ops.Pad(added, value), x) if any(low or high for low, high in added) else x
 
 
-def _cuts(x: Value, pads: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """How many elements negative amounts cut off the ends of each axis."""
+def _cuts(x: Value, pads: Sequence[tuple[int, int]], least: int = 1) -> list[tuple[int, int]]:
+    """How many elements negative amounts cut off the ends of each axis, which keeps the `least` of them."""
     cut = [(max(0, -low), max(0, -high)) for low, high in pads]
     for axis, (n, (low, high)) in enumerate(zip(x.shape, cut, strict=True)):
-        if low + high >= n:
+        if low + high and low + high > n - least:
             raise ShapeError(f"padding cuts {low} + {high} of the {n} elements off axis {axis} of x {x.shape}",
                              fix="cut off less")
     return cut

@@ -16,18 +16,23 @@ import math
 from typing import Any
 
 from striate import ops
-from striate.errors import ArgumentError, DtypeError, ShapeError
+from striate.errors import ArgumentError, ShapeError
 from striate.graph import Value
 from striate.nn.functional.activation import curve
 from striate.nn.functional.arguments import Tensor, symbol
 from striate.nn.functional.loss import check_reduction, reduced
 
 
-def mse_loss(input: Tensor, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Value:
-    """(x - target)^2, of two equal shapes; its mean, sum, or 'none' for each element."""
+def mse_loss(
+    input: Tensor, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean", weight: Any = None
+) -> Value:  # fmt: skip
+    """(x - target)^2, of two equal shapes; its mean, sum, or 'none' for each element.
+
+    weight, of the same shape, multiplies each element; the mean is then divided by the sum of the weights.
+    """
     check_reduction(reduction, size_average, reduce)
     difference = _difference(input, target)
-    return reduced(difference * difference, reduction)
+    return _weighted(difference * difference, weight, reduction)
 
 
 def half_squared_error(input: Tensor, target: Any, reduction: str = "sum") -> Value:
@@ -37,18 +42,28 @@ def half_squared_error(input: Tensor, target: Any, reduction: str = "sum") -> Va
     return _batch_reduced(difference * difference * 0.5, reduction)
 
 
-def l1_loss(input: Tensor, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Value:
-    """|x - target|, of two equal shapes; its mean, sum, or 'none' for each element."""
+def l1_loss(
+    input: Tensor, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean", weight: Any = None
+) -> Value:  # fmt: skip
+    """|x - target|, of two equal shapes; its mean, sum, or 'none' for each element. weight: as for `mse_loss`."""
     check_reduction(reduction, size_average, reduce)
-    return reduced(_difference(input, target).abs(), reduction)
+    return _weighted(_difference(input, target).abs(), weight, reduction)
 
 
-def huber_loss(input: Tensor, target: Any, reduction: str = "mean", delta: float = 1.0) -> Value:
-    """`striate.ops.Huber` of x - target."""
+def huber_loss(
+    input: Tensor, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
+) -> Value:  # fmt: skip
+    """`striate.ops.Huber` of x - target. weight, of the same shape, multiplies each element; the mean is over all of them."""
     check_reduction(reduction)
-    if delta <= 0:
-        raise ArgumentError(f"delta must be greater than 0, got {delta}")
-    return reduced(curve(_difference(input, target), ops.Huber(float(delta))), reduction)
+    check_delta(delta)
+    each = curve(_difference(input, target), ops.Huber(float(delta)))
+    return reduced(each if weight is None else each * _weight_of(each, weight), reduction)
+
+
+def check_delta(delta: float) -> None:
+    """Refuse a threshold that is none."""
+    if not isinstance(delta, (int, float)) or not delta > 0:
+        raise ArgumentError(f"delta must be a number greater than 0, got {delta!r}")
 
 
 def smooth_l1_loss(
@@ -91,12 +106,15 @@ def kl_div(
     input: Tensor, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean",
     log_target: bool = False,
 ) -> Value:  # fmt: skip
-    """t * (ln t - x) of log-probabilities x and probabilities t (or ln t); 'batchmean' divides the sum by N: the divergence."""
+    """t * (ln t - x) of log-probabilities x and probabilities t (or ln t); 'batchmean' divides the sum by N: the divergence.
+
+    t * ln t is 0 for t = 0.
+    """
     check_reduction(reduction, size_average, reduce, more=("batchmean",))
     x, goal = pair(input, target)
     if log_target:
         return _batch_reduced(goal.exp() * (goal - x), reduction)
-    return _batch_reduced(goal * (goal.clamp(min=1.2e-38).log() - x), reduction)  # 0 ln 0 is 0
+    return _batch_reduced(goal * ((goal + goal.eq(0)).log() - x), reduction)
 
 
 def poisson_nll_loss(
@@ -116,19 +134,21 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Tensor, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Value:  # fmt: skip
-    """(ln v + (x - t)^2 / v) / 2 with v = max(var, eps); var has x's shape, or 1 or nothing for its last axis.
+    """(ln v + (x - t)^2 / v) / 2 with v = max(var, eps); var has x's shape, 1 for one of its axes, or nothing for its last.
 
-    `full` adds ln(2 pi) / 2.
+    The target broadcasts to x. The gradient passes the bound eps, as in PyTorch. `full` adds ln(2 pi) / 2.
     """
     check_reduction(reduction)
-    difference = _difference(input, target)
-    variance = difference.graph.lift(var)
-    if variance.shape == difference.shape[:-1] and difference.ndim:
+    x = symbol(input)
+    difference = x - numbers(x.graph.lift(target))
+    variance = x.graph.lift(var)
+    if variance.shape == x.shape[:-1] and x.ndim:
         variance = variance.unsqueeze(-1)
-    if variance.numel() != 1 and variance.shape not in (difference.shape, (*difference.shape[:-1], 1)):
-        raise ShapeError(f"var has shape {variance.shape}, the input {difference.shape}",
-                         fix="give var the input's shape, or 1 for its last axis", place="gaussian_nll_loss")  # fmt: skip
-    variance = variance.clamp(min=eps)
+    differ = [n for n, m in zip(variance.shape, x.shape) if n != m]
+    if variance.numel() != 1 and (variance.ndim != x.ndim or differ not in ([], [1])):
+        raise ShapeError(f"var has shape {variance.shape}, the input {x.shape}",
+                         fix="give var the input's shape, or 1 for one of its axes", place="gaussian_nll_loss")  # fmt: skip
+    variance = variance + (variance.clamp(min=eps) - variance).detach()
     each = 0.5 * (variance.log() + difference * difference / variance)
     return reduced(each + 0.5 * math.log(2 * math.pi) if full else each, reduction)
 
@@ -143,10 +163,23 @@ def pair(input: Tensor, target: Any) -> tuple[Value, Value]:
 
 
 def numbers(goal: Value) -> Value:
-    """A target that is calculated with."""
-    if not goal.dtype.startswith("float"):
-        raise DtypeError(f"target has dtype {goal.dtype} but holds numbers", fix="convert it with astype('float32')")
-    return goal
+    """A target that is calculated with; whole numbers become float32."""
+    return goal if goal.dtype.startswith("float") else goal.float()
+
+
+def _weighted(each: Value, weight: Any, reduction: str) -> Value:
+    """Each element times its weight; the mean is divided by the sum of the weights."""
+    if weight is None:
+        return reduced(each, reduction)
+    factor = _weight_of(each, weight)
+    return (each * factor).sum() / factor.sum() if reduction == "mean" else reduced(each * factor, reduction)
+
+
+def _weight_of(each: Value, weight: Any) -> Value:
+    factor = each.graph.lift(weight)
+    if factor.shape != each.shape:
+        raise ShapeError(f"weight has shape {factor.shape}, the input {each.shape}", fix="give each element its weight")
+    return factor
 
 
 def _difference(input: Tensor, target: Any) -> Value:
@@ -155,4 +188,6 @@ def _difference(input: Tensor, target: Any) -> Value:
 
 
 def _batch_reduced(each: Value, reduction: str) -> Value:
-    return each.sum() / each.shape[0] if reduction == "batchmean" else reduced(each, reduction)
+    if reduction != "batchmean":
+        return reduced(each, reduction)
+    return each.sum() / each.shape[0] if each.ndim else each

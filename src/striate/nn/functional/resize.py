@@ -42,6 +42,23 @@ def interpolate(
     return x.graph.apply(ops.Resample(tuple(resized(mode, bool(align_corners), *axis) for axis in axes)), x)
 
 
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Value:  # fmt: skip
+    """The old name of `interpolate`."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Value:
+    """`interpolate` by the nearest pixel."""
+    return interpolate(input, size, scale_factor)
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Value:
+    """`interpolate` between four pixels, the corners aligned."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
+
+
 def check_mode(mode: str, align_corners: bool | None) -> None:
     """Refuse an unknown mode, and align_corners where a pixel has no corners to align."""
     if mode not in RANKS:
@@ -100,7 +117,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Value:
     if r < 1 or channels % (r * r):
         raise ShapeError(f"{channels} channels of x {x.shape} are not made of {r} * {r} = {r * r} each",
                          fix="use a multiple, or another upscale_factor")
-    y = x.reshape(-1, channels // (r * r), r, r, height, width).permute(0, 1, 4, 2, 5, 3)
+    y = x.reshape(math.prod(batch), channels // (r * r), r, r, height, width).permute(0, 1, 4, 2, 5, 3)
     return y.reshape(*batch, channels // (r * r), height * r, width * r)
 
 
@@ -111,7 +128,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Value:
     if r < 1 or height % r or width % r:
         raise ShapeError(f"the {height} x {width} pixels of x {x.shape} are not made of squares of {r}",
                          fix="pad the image, or use another downscale_factor")
-    y = x.reshape(-1, channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
+    y = x.reshape(math.prod(batch), channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
     return y.reshape(*batch, channels * r * r, height // r, width // r)
 
 
@@ -123,6 +140,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Value:
                          fix="use a number of groups that divides the channels")
     parts = x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
     return parts.transpose(1, 2).reshape(x.shape)
+
+
+native_channel_shuffle = channel_shuffle
 
 
 def _image(x: Value) -> tuple[int, ...]:

@@ -27,10 +27,9 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     def columns(x: Value) -> Value:
         if x.ndim != 4:
             raise ShapeError(f"x {x.shape} has {x.ndim} axes", fix="give it the shape (N, C, H, W) or (C, H, W)")
-        N, C = x.shape[:2]
         padded = x.graph.apply(ops.Pad(((0, 0), (0, 0), *(w.pads for w in window))), x)
         parts = [x.graph.apply(part, padded).unsqueeze(2) for part in tap_slices(window, padded.shape)]
-        return x.graph.apply(ops.Concat(2), *parts).reshape(N, C * len(parts), -1)
+        return x.graph.apply(ops.Concat(2), *parts).flatten(1, 2).flatten(2)
 
     return images(symbol(input), columns)
 

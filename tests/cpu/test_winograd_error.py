@@ -1,0 +1,73 @@
+"""How far Winograd's algorithm is from float64, in every layer of the benchmarked networks that it may compute."""
+
+import numpy as np
+import pytest
+import torch
+from tests.cpu.helpers import error, floats
+
+import striate as st
+from striate import nn, optim
+from striate.cpu.rules import conv as rules
+
+BOUND = 1e-4
+"""Largest error beside the largest number of an array; the layers below stay under a tenth of it."""
+LAYERS = [
+    (32, 32, 28), (32, 64, 14), (64, 64, 14),  # the network of four convolutions
+    (64, 64, 56), (128, 128, 28), (256, 256, 14), (512, 512, 7),  # ResNet-18 and ResNet-50
+    (64, 64, 224), (64, 128, 112), (128, 128, 112), (128, 256, 56), (256, 256, 56), (256, 512, 28), (512, 512, 28),
+    (512, 512, 14),  # VGG-16
+]  # fmt: skip
+
+
+def exact(x, weight, dy):
+    """y, dx, dw in float64, by PyTorch."""
+    x, weight = (torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, weight))
+    y = torch.nn.functional.conv2d(x, weight, padding=1)
+    y.backward(torch.tensor(dy, dtype=torch.float64))
+    return y.detach(), x.grad, weight.grad
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """Winograd whether it pays or not: one image is enough to see its error."""
+    monkeypatch.setattr(rules, "winograd_pays", lambda *sizes: True)
+    monkeypatch.setattr(rules, "winograd_weights_pays", lambda *sizes: True)
+
+
+@pytest.mark.parametrize("C, K, size", LAYERS, ids=str)
+def test_error_of_the_three_forms(always, C, K, size):
+    net = nn.Conv2d(C, K, 3, padding=1, bias=False)
+    net.weight.data = floats(K, C, 3, 3) * np.float32(np.sqrt(2 / (9 * C)))
+    x, dy = np.maximum(floats(1, C, size, size), 0), floats(1, K, size, size, seed=1)
+    y, pullback = st.vjp(net, x)
+    dx, gradients = pullback(dy)
+    (program, _), = next(iter(net._programs.values())).known.values()
+    assert [c.kernel.name for c in program.calls if c.node and "conv2d" in c.node.op.name and "Winograd" in c.kernel.name]
+    found = [error(a, b) for a, b in zip((y, dx, gradients["weight"]), exact(x, net.weight.data, dy), strict=True)]
+    assert max(found) < BOUND / 10, found
+
+
+def trained(precise: bool, steps: int = 60) -> tuple[list[float], st.nn.Module]:
+    """The losses of a small network that learns which quarter of an image is bright."""
+    st.seed(3)
+    block = lambda c, k: [nn.Conv2d(c, k, 3, padding=1), nn.BatchNorm2d(k), nn.ReLU()]  # noqa: E731
+    net = nn.Sequential(*block(3, 32), *block(32, 32), nn.MaxPool2d(2), *block(32, 64), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+                        nn.Linear(256, 4))
+    net.precise = precise
+    step = st.compile(net, nn.CrossEntropyLoss(), optim.SGD(lr=0.02, momentum=0.9))
+    rng = np.random.default_rng(0)
+    losses = []
+    for _ in range(steps):
+        x, y = rng.standard_normal((16, 3, 16, 16), np.float32), rng.integers(0, 4, 16)
+        for image, quarter in zip(x, y, strict=True):
+            image[:, quarter // 2 * 8:, quarter % 2 * 8:][:, :8, :8] += 0.7
+        losses.append(step(x, y))
+    return losses, net
+
+
+def test_training_is_that_of_direct_convolution(always):
+    """The first steps differ by rounding, and what both learn is the same."""
+    (fast, _), (direct, _) = trained(False), trained(True)
+    assert fast != direct
+    np.testing.assert_allclose(fast[:10], direct[:10], rtol=1e-3)
+    assert direct[0] > 1 and abs(np.mean(fast[-10:]) - np.mean(direct[-10:])) < 0.05 and np.mean(direct[-10:]) < 0.5
