@@ -80,6 +80,8 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
                 measured = compare(name, size, mode, options)
                 show(measured)
                 found += measured
+                if options.save:  # what is measured stays, whatever comes after
+                    options.save.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
 
 
