@@ -152,13 +152,8 @@ class AvgPool3d(_AvgPool):
     function = staticmethod(F.avg_pool3d)
 
 
-class SumPool2d(_Windows):
-    """The sum of each window: k * k times the average. Not in PyTorch; the stride is the kernel's size unless given.
-
-    >>> import numpy as np
-    >>> float(SumPool2d(2)(np.ones((1, 1, 2, 2))).item())
-    4.0
-    """
+class _OwnPool2d(_Windows):
+    """Pooling over windows that PyTorch has not: the arguments that its modules share."""
 
     rank = 2
 
@@ -168,11 +163,20 @@ class SumPool2d(_Windows):
         self.padding, self.ceil_mode = padding, ceil_mode
         self.check(kernel_size, self.stride, padding)
 
-    def forward(self, input: Value) -> Value:
-        return F.sum_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode)
-
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class SumPool2d(_OwnPool2d):
+    """The sum of each window: k * k times the average. Not in PyTorch; the stride is the kernel's size unless given.
+
+    >>> import numpy as np
+    >>> float(SumPool2d(2)(np.ones((1, 1, 2, 2))).item())
+    4.0
+    """
+
+    def forward(self, input: Value) -> Value:
+        return F.sum_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode)
 
 
 class _LPPool(_Windows):
@@ -277,7 +281,7 @@ class MaxUnpool3d(_MaxUnpool):
     function = staticmethod(F.max_unpool3d)
 
 
-class StochasticPool2d(_Windows):
+class StochasticPool2d(_OwnPool2d):
     """A pixel of each window, drawn in proportion to its value, in training; what that gives on average in evaluation.
 
     Negative inputs count as 0, so it belongs behind a ReLU. Not in PyTorch; `nn.functional.stochastic_pool2d` says more.
@@ -287,16 +291,5 @@ class StochasticPool2d(_Windows):
     2.08
     """
 
-    rank = 2
-
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False):
-        super().__init__()
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-        self.padding, self.ceil_mode = padding, ceil_mode
-        self.check(kernel_size, self.stride, padding)
-
     def forward(self, input: Value) -> Value:
         return F.stochastic_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.training)
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"

@@ -207,8 +207,6 @@ def weight_gradient(low: Lowering, group: Group) -> None:
         wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window), N)
         with_scratch(low, node.output, form, wide, N=N, x=source, dy=gradient)
         return
-    slices, *rest = window_axes(op.window)
-    window = rest[0], rest[1]
     if depthwise(node.output.shape, op.groups):
         conv = direct(low, x.shape, dy.shape, op, tuple(taps_of(v) for v in window_axes(op.window)))
         with_parts(low, node.output, form, PARTS,
@@ -223,7 +221,8 @@ def weight_gradient(low: Lowering, group: Group) -> None:
         return
     parts = PARTS if form.size <= 2**15 else 1
     taps, vectors = weight_tile(low, form.blocks)
-    kernel = ConvWeights(C, H, W, K, window, op.groups, form.lanes, taps, vectors, parts, D, slices)
+    slices, height, width = window_axes(op.window)
+    kernel = ConvWeights(C, H, W, K, (height, width), op.groups, form.lanes, taps, vectors, parts, D, slices)
     with_parts(low, node.output, form, parts, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
 
 
@@ -242,8 +241,8 @@ def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], 
     channels, vectors = (8, 2) if low.machine.registers >= 32 else (4, 2)
     parts = PARTS if form.size <= 2**14 and lines >= 2 * PARTS else 1
     columns = -(-form.blocks // vectors)
-    slices, *plane = window_axes(window)
-    whole = ConvWeightsRows(*sizes, (plane[0], plane[1]), form.lanes, channels, vectors, 512, columns, parts, D, slices)
+    slices, height, width = window_axes(window)
+    whole = ConvWeightsRows(*sizes, (height, width), form.lanes, channels, vectors, 512, columns, parts, D, slices)
     tasks = parts * form.R * -(-whole.C // whole.block)
     runs = next((n for n in range(1, columns) if tasks * n % low.threads == 0 or tasks * n >= 8 * low.threads), columns)
     return replace(whole, wide=-(-columns // runs))
