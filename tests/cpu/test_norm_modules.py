@@ -1,5 +1,7 @@
 """Normalisation layers and embeddings compiled: output, dx, gradients of parameters and new buffers as PyTorch in float64."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from tests.cpu.helpers import FORWARD, GRADIENT, both, check_module, check_netwo
 
 import striate as st
 from striate import nn, optim
+from striate.cpu import lower
 from striate.errors import ArgumentError
 from striate.nn import functional as F
 
@@ -262,3 +265,43 @@ class TextNet(nn.Module):
 
 def test_a_network_of_tokens():
     check_network(TextNet(), np.random.default_rng(0).integers(20, size=(3, 9)))
+
+
+def two_norms(n):
+    """A convolution and a product whose results are normalised; the second norm's gradient comes from a product again."""
+    layers = n.Conv2d(5, 9, 3, 2, 1, bias=False), n.BatchNorm2d(9), n.ReLU(), n.Conv2d(9, 20, 1, bias=False), n.BatchNorm2d(20)
+    return n.Sequential(*layers, n.ReLU(), n.Conv2d(20, 6, 1))
+
+
+def kernels_of(net, *shape):
+    """The names of the kernels of a training step."""
+    step = st.compile(net, nn.MSELoss(), optim.SGD(lr=0.1))
+    x = floats(*shape)
+    target = np.zeros(st.trace(net, shape).outputs[0].shape, np.float32)
+    return [call.kernel.name for call in step.program(x, target).calls]
+
+
+def test_moments_and_sums_while_written():
+    """Kernels that end before a batch norm, in either pass, take its sums; and nothing else does."""
+    net = two_norms(nn)
+    names = kernels_of(net, 4, 5, 32, 32)
+    assert "NormStatistics" not in names and "NormGradientParts" not in names and names.count("NormFinish") == 2
+    assert kernels_of(two_norms(nn), 1, 5, 9, 9).count("NormGradientParts") == 2  # too few rows to be worth it
+    check_module(two_norms, 4, 5, 32, 32)
+    check_module(lambda n: n.Sequential(n.Conv2d(3, 4, 1), n.ReLU(), n.BatchNorm2d(4), n.Tanh(), n.Conv2d(4, 3, 1)), 2, 3, 30, 30)
+
+
+def test_results_past_the_caches(monkeypatch):
+    """The same bits."""
+    net, x, dy = two_norms(nn), floats(4, 5, 32, 32), floats(4, 6, 16, 16, seed=1)
+
+    def run():
+        y, pullback = st.vjp(net, x)
+        dx, gradients = pullback(dy)
+        return [y, dx, *gradients.values()]
+
+    plain = run()
+    monkeypatch.setattr(lower, "PAST_THE_CACHES", 0)
+    net = copy.deepcopy(net)
+    for got, wanted in zip(run(), plain, strict=True):
+        np.testing.assert_array_equal(got, wanted)

@@ -19,6 +19,7 @@ from striate.cpu.fuse import Group, channel_axis, fuse, reads_alike, simplify
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import CHANNEL, FULL, RANDOM, SCALAR, Chain, Pointwise, PointwiseTotal
 from striate.cpu.kernels.reduce import Reduce
+from striate.cpu.kernels.tally import Tally
 from striate.cpu.layout import Form, Layout, canonical, channels_last, layout_of, plain
 from striate.cpu.plan import Buffer
 from striate.errors import KernelError
@@ -30,6 +31,8 @@ Rule = Callable[["Lowering", Group], None]
 RULES: dict[type[Op], Rule] = {}
 TOTAL_PARTS = 64
 """Into how many parts an array is cut whose numbers are added up."""
+PAST_THE_CACHES = 12 * 2**20
+"""Bytes of an array that is too large to be found in the last-level cache by whoever reads it next: it is written to memory."""
 
 
 def kind_of(value: Value) -> str:
@@ -57,6 +60,19 @@ class Call:
     prologue: bool = False
 
 
+@dataclass(frozen=True)
+class Norm:
+    """A batch norm in training: where its input, statistics (rstd = 1 / sqrt(variance + eps)) and parameters lie; `rectified`
+    is its result where that is rectified at once."""
+
+    x: Buffer
+    mean: Buffer
+    rstd: Buffer
+    weight: Buffer
+    bias: Buffer
+    rectified: Buffer | None
+
+
 @dataclass
 class Lowering:
     """The state of one walk from a graph to calls."""
@@ -78,8 +94,8 @@ class Lowering:
     settled: list[tuple[Value, Form, int]] = field(default_factory=list)
     """Trained parameters with their form and their offset in the store."""
     store_bytes: int = 0
-    deviations: dict[Value, Buffer] = field(default_factory=dict)
-    """1 / sqrt(variance + eps) beside a batch norm's variance, for its gradient."""
+    norms: dict[Value, Norm] = field(default_factory=dict)
+    """What a batch norm has read and found, by its variance, for its gradient."""
     row_losses: dict[tuple[Any, ...], dict[str, Buffer]] = field(default_factory=dict)
     """What a cross-entropy has found of its rows, for its gradient."""
     results: list[Buffer] = field(default_factory=list)
@@ -154,6 +170,29 @@ class Lowering:
                 b.region = "prepared"
             b.use(len(self.calls))
         self.calls.append(Call(kernel, arguments, self.node, prologue))
+
+    def writer(self, buffer: Buffer, kind: type[Tally]) -> tuple[int, int] | None:
+        """The call whose chain writes a whole array and may take sums of it, and the array's number among the chain's outputs."""
+        for i in reversed(range(len(self.calls))):
+            call = self.calls[i]
+            names = [name for name, b in call.arguments.items() if b is buffer and name[0] == "y" and name[1:].isdigit()]
+            if names:
+                chain = getattr(call.kernel, "chain", None)
+                free = chain and not chain.tally and call.kernel.tallies(kind, call.arguments) and not call.prologue
+                return (i, int(names[0][1:])) if free else None
+        return None
+
+    def chain_of(self, index: int) -> Chain:
+        """The chain at the end of a call's kernel."""
+        return self.calls[index].kernel.chain  # type: ignore[attr-defined]
+
+    def amend(self, index: int, chain: Chain, **more: Buffer) -> None:
+        """Give a call another chain, and what that reads and writes beside."""
+        call = self.calls[index]
+        call.kernel = call.kernel.ending(chain)  # type: ignore[attr-defined]
+        call.arguments |= more
+        for buffer in more.values():
+            buffer.use(index)
 
     def _fixed(self, buffer: Buffer) -> bool:
         """Whether its content stays the same from run to run."""
@@ -230,7 +269,8 @@ class ChainBuilder:
         arguments = {f"y{i}": self.low.make(v, self.form) for i, v in enumerate(stored)}
         arguments |= {f"e{i}": b for i, b in enumerate(self.buffers) if b is not None}
         steps = tuple((op, tuple(self.number(r) for r in refs)) for op, refs in self.steps)
-        return Chain(tuple(self.kinds), steps, tuple(self.number(self.refs[v]) for v in stored)), arguments
+        past = self.form.size * 4 >= PAST_THE_CACHES
+        return Chain(tuple(self.kinds), steps, tuple(self.number(self.refs[v]) for v in stored), past), arguments
 
 
 def lower(graph: Graph, machine: Machine, threads: int, precise: bool = False) -> Lowering:

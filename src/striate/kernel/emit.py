@@ -17,6 +17,8 @@ from typing import Any
 from striate.errors import KernelError
 from striate.kernel.language import Builder, Cell, Int, IntLike, Num, Tensor, caller
 
+LINE = 16
+"""Floats in a cache line."""
 SCALAR = {"f32": "float", "i32": "i32", "bool": "i1", "u8": "i8", "i64": "i64"}
 BINARY = {
     ("add", "f32"): "fadd", ("sub", "f32"): "fsub", ("mul", "f32"): "fmul", ("div", "f32"): "fdiv",
@@ -47,6 +49,7 @@ class Emit(Builder):
         self.entry: list[str] = []
         self.lines: list[str] = []
         self.declared: dict[str, str] = {}
+        self.metadata: set[str] = set()
         self.count = 0
         self.block = "start"
         self.known: list[dict[Any, str]] = [{}]
@@ -57,7 +60,7 @@ class Emit(Builder):
         self.close()
         body = ["entry:", *self.entry, "  br label %start", "start:", *self.lines, "  ret void", "}"]
         head = f"define void @{self.name}(ptr %arguments, i64 %thread, i64 %threads) nounwind {{"
-        return "\n".join([f'target triple = "{self.machine.triple}"', *self.declared.values(), head, *body, ""])
+        return "\n".join([f'target triple = "{self.machine.triple}"', *self.declared.values(), head, *body, *self.metadata, ""])
 
     # writing
     def fresh(self, prefix: str = "v") -> str:
@@ -328,11 +331,15 @@ class Emit(Builder):
         self.declared.setdefault("llvm.prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         self.lines.append(f"  call void @llvm.prefetch.p0(ptr {self.address(tensor, index)}, i32 0, i32 3, i32 1)")
 
-    def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
+    def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None, past: bool) -> None:
         pointer, item, payload = self.address(tensor, index), SCALAR[tensor.dtype], value.payload
         whole = item if value.lanes == 1 else f"<{value.lanes} x {item}>"
         if tensor.dtype == "u8":
             payload = self.put(f"trunc {llvm_type('i32', value.lanes)} {payload} to {whole}")
+        if count is None and past and value.lanes == LINE and self.divisor(tensor.flat(index)) % LINE == 0:
+            self.metadata.add("!0 = !{i32 1}")
+            self.lines.append(f"  store {whole} {payload}, ptr {pointer}, align {4 * LINE}, !nontemporal !0")
+            return
         if count is None:
             self.lines.append(f"  store {whole} {payload}, ptr {pointer}, align {4 if tensor.dtype != 'u8' else 1}")
             return

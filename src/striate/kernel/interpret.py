@@ -151,7 +151,7 @@ class Interpret(Builder):
     def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:
         self.at(tensor, index, 1)
 
-    def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
+    def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None, past: bool) -> None:
         reach = value.lanes if count is None else max(0, min(value.lanes, int(count)))  # type: ignore[arg-type]
         if reach:
             start = self.at(tensor, index, reach)

@@ -232,11 +232,14 @@ class Tensor:
         """`lanes` neighbours along the last axis; past `count` they are zero and not read."""
         return self.k.load(self, index, lanes, None if isinstance(count, int) and count == lanes else count)
 
-    def store(self, value: Any, *index: IntLike, count: IntLike | None = None) -> None:
-        """Write a scalar, or the first `count` lanes of a vector along the last axis."""
+    def store(self, value: Any, *index: IntLike, count: IntLike | None = None, past: bool = False) -> None:
+        """Write a scalar, or the first `count` lanes of a vector along the last axis.
+
+        past: go past the caches, where a vector fills a whole cache line; then nothing is read before it is written.
+        """
         if not isinstance(value, Num):
             value = self.k.constant(value, 1, "f32" if self.dtype == "f32" else "i32")
-        self.k.store(self, value, index, None if isinstance(count, int) and count == value.lanes else count)
+        self.k.store(self, value, index, None if isinstance(count, int) and count == value.lanes else count, past)
 
     def int(self, *index: IntLike) -> IntLike:
         """A whole number read as an index."""
@@ -297,7 +300,11 @@ class Builder:
 
     def share(self, total: IntLike) -> Iterator[Any]:
         """This thread's part of range(total)."""
-        return self.range((total * self.thread) // self.threads, (total * (self.thread + 1)) // self.threads)
+        return self.range(*self.shared(total))
+
+    def shared(self, total: IntLike) -> tuple[IntLike, IntLike]:
+        """Where this thread's part of range(total) begins and ends."""
+        return (total * self.thread) // self.threads, (total * (self.thread + 1)) // self.threads
 
     def _guarded(self, what: str, body: Iterator[Any]) -> Iterator[Any]:
         opened = f"{what} opened at {caller()}"
@@ -397,7 +404,7 @@ class Builder:
     def load_int(self, tensor: Tensor, index: Sequence[IntLike]) -> IntLike:
         raise NotImplementedError
 
-    def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
+    def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None, past: bool) -> None:
         raise NotImplementedError
 
     def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:

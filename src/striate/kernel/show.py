@@ -163,8 +163,8 @@ class Show(Builder):
     def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:
         self.say(f"prefetch {self.element(tensor, index, 1, None)}")
 
-    def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None) -> None:
-        self.say(f"{self.element(tensor, index, value.lanes, count)} = {value.payload}")
+    def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None, past: bool) -> None:
+        self.say(f"{self.element(tensor, index, value.lanes, count)} = {value.payload}{' past the caches' if past else ''}")
 
 
 def wrapped(text: str) -> str:

@@ -6,6 +6,10 @@ argument of the run, never part of a specification.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from striate.cpu.kernels.tally import Tally
 from striate.kernel.language import Builder
 
 
@@ -20,6 +24,10 @@ class Kernel:
     def build(self, k: Builder) -> None:
         """Write the kernel."""
         raise NotImplementedError
+
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """Whether the kernel, called with these arguments, can take sums of its results."""
+        return False
 
     @property
     def name(self) -> str:

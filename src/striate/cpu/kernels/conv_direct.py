@@ -18,13 +18,15 @@ Source: Georganas et al., Anatomy of high-performance deep learning convolutions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.loops import part_of
+from striate.cpu.kernels.pointwise import Chain, End, Spot
+from striate.cpu.kernels.tally import Tally
 from striate.kernel.language import Builder, Cell, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
 
@@ -104,31 +106,34 @@ class ConvDirect(Kernel):
         blocks = -(-Kg // self.lanes)
         x = k.tensor("x", (N, self.depth.D, self.H, self.W, self.C))
         w = k.tensor("w", (G, blocks, self.depth.window, *self.window, Cg, self.lanes))
-        finish = self.chain.bind(k, (N, *self.written))
+        end = self.chain.bind(k, (N, *self.written))
 
-        def tile_rows(task: IntLike, g: IntLike, kb: IntLike, vectors: int, last: bool) -> None:
-            row = self.row_of(task)
+        def tile_rows(task: IntLike, g: IntLike, kb: IntLike, vectors: int, last: bool, spot: Spot) -> None:
+            row, (part, seen) = self.row_of(task), spot
             for q0, pixels, valid, repeat in self.column_tiles():
                 for step in k.range(repeat):
                     q = q0 + step * pixels
-                    self.tile(k, x, w, finish, row, q, pixels, valid, g, kb, vectors, last)
+                    self.tile(k, x, w, end, row, q, pixels, valid, g, kb, vectors, last, (part, seen + q))
 
         full, rest = divmod(blocks, self.vectors)
         ragged = Kg % self.lanes != 0
 
-        def block_groups(task: IntLike, g: IntLike) -> None:
+        def block_groups(task: IntLike, g: IntLike, spot: Spot) -> None:
             whole = full - (1 if ragged and rest == 0 else 0)
             for b in k.range(whole):
-                tile_rows(task, g, b * self.vectors, self.vectors, last=False)
+                tile_rows(task, g, b * self.vectors, self.vectors, False, spot)
             if whole < full:
-                tile_rows(task, g, whole * self.vectors, self.vectors, last=True)
+                tile_rows(task, g, whole * self.vectors, self.vectors, True, spot)
             if rest:
-                tile_rows(task, g, full * self.vectors, rest, last=ragged)
+                tile_rows(task, g, full * self.vectors, rest, ragged, spot)
 
         if self.weight_bytes() <= SMALL_WEIGHTS or G > 1:
-            for task in k.share(N * self.depth.O * self.P):
-                for g in k.range(G):
-                    block_groups(task, g)
+            for part, first, last in end.parts(N * self.depth.O * self.P, self.Q):
+                for task in k.range(first, last):
+                    for g in k.range(G):
+                        block_groups(task, g, (part, (task - first) * self.Q))
+        elif self.chain.tally:
+            self.by_blocks_and_parts(k, N, full, rest, ragged, end, tile_rows)
         else:
             self.by_blocks(k, N, full, rest, ragged, tile_rows)
 
@@ -144,13 +149,39 @@ class ConvDirect(Kernel):
             group, image = (task // images, task % images) if blocks == 1 else (task % whole, task // (whole * blocks))
             first = task // whole % blocks * lines if blocks > 1 else 0
             for p in k.range(first, k.min(first + lines, self.P)):
-                tile_rows(image * self.P + p, 0, group * self.vectors, self.vectors, False)
-        tail = [(whole * self.vectors, self.vectors)] if whole < full else []
-        tail += [(full * self.vectors, rest)] if rest else []
-        for first, vectors in tail:
+                tile_rows(image * self.P + p, 0, group * self.vectors, self.vectors, False, (0, 0))
+        for first, vectors in self.last_groups(full, rest, ragged):
             for n in k.share(images):
                 for p in k.range(self.P):
-                    tile_rows(n * self.P + p, 0, first, vectors, ragged)
+                    tile_rows(n * self.P + p, 0, first, vectors, ragged, (0, 0))
+
+    def by_blocks_and_parts(self, k: Builder, N: IntLike, full: int, rest: int, ragged: bool, end: End, tile_rows) -> None:
+        """The same with sums: a task is a group of output channels for a part of all lines."""
+        whole, lines, parts = full - (1 if ragged and rest == 0 else 0), N * self.depth.O * self.P, end.cuts
+        tail = [(first, vectors, ragged) for first, vectors in self.last_groups(full, rest, ragged)]
+        for count, groups in ((whole, [(0, self.vectors, False)]), *((1, [last]) for last in tail)):
+            for task in k.share(count * parts):
+                group, part = task // parts, task % parts
+                first, last = part_of(part, parts, lines)
+                for start, vectors, partly in groups:
+                    kb = group * vectors + start
+                    width = vectors * self.lanes - (-self.K % self.lanes if partly else 0)
+                    end.begin(part, (last - first) * self.Q, kb * self.lanes, width)
+                    for line in k.range(first, last):
+                        tile_rows(line, 0, kb, vectors, partly, (part, (line - first) * self.Q))
+
+    def last_groups(self, full: int, rest: int, ragged: bool) -> list[tuple[int, int]]:
+        """(first block, blocks) of the groups of output channels that are smaller or end in a partly filled vector."""
+        whole = full - (1 if ragged and rest == 0 else 0)
+        tail = [(whole * self.vectors, self.vectors)] if whole < full else []
+        return tail + ([(full * self.vectors, rest)] if rest else [])
+
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """Where it writes every pixel."""
+        return self.out_step == (1, 1) and self.depth.out_step == 1
+
+    def ending(self, chain: Chain) -> Self:
+        return replace(self, chain=chain)
 
     @property
     def written(self) -> tuple[int, int, int, int]:
@@ -198,8 +229,8 @@ class ConvDirect(Kernel):
         """The depth taps that read real slices for output slice o."""
         return self.depth.taps.bounds(k, o, self.depth.O, self.depth.D)
 
-    def tile(self, k: Builder, x: Tensor, w: Tensor, finish, row: tuple[IntLike, IntLike, IntLike], q: IntLike, pixels: int,
-             valid: Sequence[Sequence[int]], g: IntLike, kb: IntLike, vectors: int, last: bool) -> None:
+    def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, row: tuple[IntLike, IntLike, IntLike], q: IntLike, pixels: int,
+             valid: Sequence[Sequence[int]], g: IntLike, kb: IntLike, vectors: int, last: bool, spot: Spot) -> None:
         """A tile of pixels x vectors of one output row."""
         lanes, columns, Cg = self.lanes, self.columns, self.C // self.groups
         cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
@@ -219,7 +250,7 @@ class ConvDirect(Kernel):
         for image, h, tap in self.rows_read(k, row):
             for c in range(Cg) if Cg <= 4 else k.range(Cg):
                 channel(c, image, h, tap)
-        self.write(finish, cells, row, q, g, kb, last)
+        self.write(end, cells, row, q, g, kb, last, spot)
 
     def rows_read(self, k: Builder, row: tuple[IntLike, IntLike, IntLike]) -> Iterator[tuple[Any, IntLike, Any]]:
         """((image, slice), input row, (depth tap, row tap)) for every row of x that an output row reads; a loop that runs."""
@@ -234,13 +265,15 @@ class ConvDirect(Kernel):
         (n, o, p), (step_h, step_w), (first_h, first_w) = row, self.out_step, self.out_first
         return n, o * self.depth.out_step + self.depth.out_first, p * step_h + first_h, q * step_w + first_w
 
-    def write(self, finish, cells: list[list[Cell]], row: tuple[IntLike, IntLike, IntLike], q: IntLike, g: IntLike, kb: IntLike,
-              last: bool) -> None:
-        Kg, lanes = self.K // self.groups, self.lanes
-        for t, sums in enumerate(cells):
-            for v, cell in enumerate(sums):
-                count = Kg % lanes if last and v == len(sums) - 1 else None
-                finish(cell.value, *self.place(row, q + t), g * Kg + (kb + v) * lanes, count=count)
+    def write(self, end: End, cells: list[list[Cell]], row: tuple[IntLike, IntLike, IntLike], q: IntLike, g: IntLike, kb: IntLike,
+              last: bool, spot: Spot) -> None:
+        Kg, lanes, vectors = self.K // self.groups, self.lanes, len(cells[0])
+        counts = [Kg % lanes if last and v == vectors - 1 else None for v in range(vectors)]
+        channels = [g * Kg + (kb + v) * lanes for v in range(vectors)]
+        found = [[end(cell.value, *self.place(row, q + t), c, count=count)
+                  for cell, c, count in zip(sums, channels, counts, strict=True)] for t, sums in enumerate(cells)]
+        for v, (c, count) in enumerate(zip(channels, counts, strict=True)):
+            end.note([values[v] for values in found], spot, c, count)
 
 
 SMALL_WEIGHTS = 384 * 1024  # bytes that stay in a core's second-level cache beside the pixels

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import Chain
@@ -46,7 +47,7 @@ from striate.window import Window
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 Scratch = dict[str, Tensor]
-Finish = Callable[..., None]
+Finish = Callable[..., Any]
 PLAIN = Chain()
 WIDEST_RUN, BLOCK = 14, 28  # tiles of a unit at most, and of a block: what they need stays in a second-level cache of 1 MB
 HEAVY = 384 * 384  # C * K whose u is too large for the caches

@@ -18,13 +18,14 @@ Source: Zhang, Lo & Lu, High performance depthwise and pointwise convolutions on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_direct import ConvDirect
 from striate.cpu.kernels.loops import part_of
+from striate.cpu.kernels.tally import Tally
 from striate.cpu.kernels.winograd import channel_vectors
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
@@ -48,14 +49,18 @@ class Depthwise(ConvDirect):
         for task in k.share(N * depth.O * self.P):
             self.line(k, x, w, finish, self.row_of(task))
 
-    def line(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], row: Place) -> None:
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """Its few products leave no time: sums cost as much as another pass over the result."""
+        return False
+
+    def line(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., Any], row: Place) -> None:
         """One row of outputs."""
         for q0, pixels, valid, repeat in self.column_tiles():
             for step in k.range(repeat):
                 for vector, count in channel_vectors(k, self.C, self.lanes):
                     self.sums(k, x, w, finish, row, q0 + step * pixels, vector, pixels, valid, count)
 
-    def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], row: Place, q: IntLike, vector: IntLike,
+    def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., Any], row: Place, q: IntLike, vector: IntLike,
              pixels: int, valid: Sequence[Sequence[int]], count: int | None) -> None:
         """One vector of channels in a tile of columns."""
         columns, lanes = self.columns, self.lanes

@@ -11,10 +11,13 @@ Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.pointwise import Chain, End, Spot
+from striate.cpu.kernels.tally import Tally
 from striate.kernel.language import Builder, IntLike, Tensor
 
 
@@ -38,14 +41,16 @@ class Gemm(Kernel):
         M = k.int("M")
         blocks = -(-self.K // self.lanes)
         x, w = k.tensor("x", (M, self.C)), k.tensor("w", (blocks, self.C, self.lanes))
-        ends = self.chain.bind(k, (M, self.K)), self.chain.fetch(k, (M, self.K))
+        end, columns = self.chain.bind(k, (M, self.K)), self.column_groups(blocks)
+
+        def tile(m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool, spot: Spot = (0, 0)) -> None:
+            self.tile(k, x, w, end, m, pixels, kb, vectors, ragged, spot)
+
+        if self.chain.tally:
+            self.by_parts(k, M, end, columns, tile)
+            return
         tiles = (M + (self.pixels - 1)) // self.pixels
         rows = (tiles + (self.block - 1)) // self.block
-        columns = self.column_groups(blocks)
-
-        def tile(m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool) -> None:
-            self.tile(k, x, w, ends, m, pixels, kb, vectors, ragged)
-
         for _ in k.when(k.int_compare("ge", M, self.pixels)):
             for first, count, vectors, ragged in columns:
                 for task in k.share(rows * count):
@@ -59,6 +64,32 @@ class Gemm(Kernel):
                     for m in k.range(M):
                         tile(m, 1, task * vectors + first, vectors, ragged)
 
+    def by_parts(self, k: Builder, M: IntLike, end: End, columns: Sequence[tuple[int, int, int, bool]],
+                 tile: Callable[..., None]) -> None:
+        """All columns of a part of the rows, with sums over them: whole tiles, and what is left over row by row."""
+        parts, tiles = end.cuts, M // self.pixels
+        for i in k.share(parts):
+            first, whole = ((tiles * j) // parts * self.pixels for j in (i, i + 1))
+            last = k.min(M, whole + (i + 1) // parts * self.pixels)
+            end.begin(i, last - first)
+            step = self.block * self.pixels
+            for start in k.range(first, whole, step):
+                for column, count, vectors, ragged in columns:
+                    for j in k.range(count):
+                        for m in k.range(start, k.min(start + step, whole), self.pixels):
+                            tile(m, self.pixels, j * vectors + column, vectors, ragged, (i, m - first))
+            for m in k.range(whole, last):
+                for column, count, vectors, ragged in columns:
+                    for j in k.range(count):
+                        tile(m, 1, j * vectors + column, vectors, ragged, (i, m - first))
+
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """With enough rows for parts of several blocks each; fewer are soon read again."""
+        return arguments["M"] >= 1024
+
+    def ending(self, chain: Chain) -> Self:
+        return replace(self, chain=chain)
+
     def column_groups(self, blocks: int) -> list[tuple[int, int, int, bool]]:
         """(first block, groups, blocks in a group, whether the last vector is partly filled)."""
         ragged = self.K % self.lanes != 0
@@ -67,12 +98,12 @@ class Gemm(Kernel):
         tail = rest + (1 if ragged else 0)
         return groups + ([(whole * self.vectors, 1, tail, ragged)] if tail else [])
 
-    def tile(self, k: Builder, x: Tensor, w: Tensor, ends, m: IntLike, pixels: int, kb: IntLike, vectors: int,
-             ragged: bool) -> None:
-        (finish, fetch), lanes = ends, self.lanes
+    def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool,
+             spot: Spot) -> None:
+        lanes = self.lanes
         for t in range(pixels):
             for v in range(vectors):
-                fetch(m + t, (kb + v) * lanes)
+                end.fetch(m + t, (kb + v) * lanes)
         cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
         for c in k.range(self.C):
             weights = [w.vec(kb + v, c, 0, lanes=lanes) for v in range(vectors)]
@@ -80,10 +111,11 @@ class Gemm(Kernel):
                 pixel = k.splat(x[m + t, c], lanes)
                 for v in range(vectors):
                     cells[t][v].fma(pixel, weights[v])
-        for t in range(pixels):
-            for v in range(vectors):
-                count = self.K % lanes if ragged and v == vectors - 1 else None
-                finish(cells[t][v].value, m + t, (kb + v) * lanes, count=count)
+        counts = [self.K % lanes if ragged and v == vectors - 1 else None for v in range(vectors)]
+        found = [[end(cell.value, m + t, (kb + v) * lanes, count=counts[v]) for v, cell in enumerate(row)]
+                 for t, row in enumerate(cells)]
+        for v, count in enumerate(counts):
+            end.note([row[v] for row in found], spot, (kb + v) * lanes, count)
 
 
 @dataclass(frozen=True)

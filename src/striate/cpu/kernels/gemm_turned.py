@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import add, tree
@@ -54,7 +55,7 @@ class GemmTurned(Kernel):
             for m in k.range(whole, M):
                 self.tile(k, x, w, finish, m, c, 1)
 
-    def tile(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., None], m: IntLike, c: IntLike, rows: int) -> None:
+    def tile(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., Any], m: IntLike, c: IntLike, rows: int) -> None:
         """`rows` rows by `columns` columns, along all of K."""
         cells = [[k.cell(0.0, self.lanes) for _ in range(self.columns)] for _ in range(rows)]
         full = self.K // self.lanes

@@ -1,8 +1,7 @@
 """Batch normalisation over rows of C channels, channels last; its sums also serve N samples of so many rows each.
 
-    statistics   part[i] = (count, mean, sum of squared deviations) of rows i*rows/parts .. (i+1)*rows/parts, in one pass:
-                 a block of rows (one row, where rows are long) has its own mean and deviations, and is merged by Chan's formula
-                     n = a + b    d = mean_b - mean_a    mean = mean_a + d*b/n    M = M_a + M_b + d*d*a*b/n
+    statistics   part[i] = (count, mean, sum of squared deviations) of rows i*rows/parts .. (i+1)*rows/parts, in one pass
+                 over blocks of rows (one row, where rows are long), as in tally.py
     finish       the parts merged in their order; variance = M / n; rstd = 1 / sqrt(variance + eps)
     normalise    y = chain( (x - mean) * rstd * weight + bias )
     gradient     dbias = sum dy    dweight = sum dy * xhat    xhat = (x - mean) * rstd        in parts, then in their order
@@ -10,18 +9,19 @@
 
 Layouts   x y dy dx (N*rows, C)   part (N*parts, 3, C) or (N*parts, 2, C)   all else (N, C); a batch is one sample: N = 1
 Tasks     parts; rows
-Sources: Ioffe & Szegedy, arXiv:1502.03167, algorithm 1; Chan, Golub & LeVeque, Updating formulae and a pairwise algorithm for
-computing sample variances, 1982.
+A kernel that ends before a batch norm, in either pass, may take statistics and sums itself while it writes (tally.py).
+Source: Ioffe & Szegedy, arXiv:1502.03167, algorithm 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import add, elements, part_of, row_blocks, rows_at_once, tree
 from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.tally import block_moments, merge
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
 VECTORS = 4
@@ -65,20 +65,6 @@ def rows_of(task: IntLike, parts: int, rows: IntLike) -> tuple[IntLike, IntLike]
     sample = task // parts
     first, last = part_of(task - sample * parts, parts, rows)
     return sample * rows + first, sample * rows + last
-
-
-def block_moments(block: Sequence[Num], spread: Num) -> tuple[Num, Num]:
-    """The mean of a block of rows, and its squared deviations added to `spread`."""
-    if len(block) == 1:
-        return block[0], spread
-    mean = tree(block, add) * (1.0 / len(block))
-    return mean, spread + tree([(v - mean) * (v - mean) for v in block], add)
-
-
-def merge(k: Builder, mean_a: Num, mean_b: Num, spreads: Num, share: Num, both: Num) -> tuple[Num, Num]:
-    """Chan's formula; spreads = M_a + M_b, share = b / n, both = a*b / n."""
-    distance = mean_b - mean_a
-    return k.fma(distance, share, mean_a), k.fma(distance * distance, both, spreads)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ A chain sees one vector at a time, so what it computes between its first read an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from striate import ops
@@ -16,11 +16,14 @@ from striate.cpu.kernels.activation import ACTIVATIONS
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import elements, part_of
 from striate.cpu.kernels.random import words
+from striate.cpu.kernels.tally import Tally
 from striate.kernel import math
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 from striate.ops.base import Op
 
 Ref = int
+Spot = tuple[IntLike, IntLike]
+"""Part of the pixels over which sums are taken, and how many of its pixels were before."""
 FULL, CHANNEL, SCALAR, RANDOM = "full", "channel", "scalar", "random"
 
 
@@ -116,39 +119,47 @@ class Chain:
 
     operands: 'full' (an array like the output), 'channel' (one number a channel, the last axis), 'scalar' (one number),
     'random' (seed and step), or a float itself. steps: (operator, references); a reference is 0 for the value at the
-    chain's head, then the operands, then the steps. outputs: the references that are written, to y0, y1, ...
+    chain's head, then the operands, then the steps. outputs: the references that are written, to y0, y1, ..., `past` the
+    caches if nobody will find them there; tally: sums that are taken meanwhile.
     """
 
     operands: tuple[str | float, ...] = ()
     steps: tuple[tuple[Op, tuple[Ref, ...]], ...] = ()
     outputs: tuple[Ref, ...] = (0,)
+    past: bool = False
+    tally: Tally | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:
         named = tuple(f"e{i}" for i, kind in enumerate(self.operands) if isinstance(kind, str))
-        return tuple(f"y{i}" for i in range(len(self.outputs))) + named
+        return tuple(f"y{i}" for i in range(len(self.outputs))) + named + (("part",) if self.tally else ())
 
-    def bind(self, k: Builder, shape: Sequence[IntLike]) -> Callable[..., None]:
-        """`finish(value, *index, count=None)` for an output of this shape, channels last: runs the chain and stores."""
+    def ahead(self, kinds: Sequence[str], steps: Sequence[tuple[Op, tuple[Ref, ...]]]) -> Chain:
+        """The chain with more operands, numbered after its own, and steps before its own, numbered after all operands."""
+        known = len(self.operands)
+
+        def moved(ref: Ref) -> Ref:
+            return ref + len(kinds) + len(steps) if ref > known else ref
+
+        own = tuple((op, tuple(moved(ref) for ref in refs)) for op, refs in self.steps)
+        outputs = tuple(moved(ref) for ref in self.outputs)
+        return replace(self, operands=(*self.operands, *kinds), steps=(*steps, *own), outputs=outputs)
+
+    def then(self, op: Op, *refs: Ref) -> tuple[Chain, Ref]:
+        """The chain with one more step, and its reference."""
+        return replace(self, steps=(*self.steps, (op, refs))), len(self.operands) + len(self.steps) + 1
+
+    def instead(self, op: type[Op], old: Ref, new: Ref) -> Chain:
+        """The chain whose steps of this operator read another number."""
+        return replace(self, steps=tuple((step, tuple(new if r == old and isinstance(step, op) else r for r in refs))
+                                         for step, refs in self.steps))
+
+    def bind(self, k: Builder, shape: Sequence[Any]) -> End:
+        """The end of a kernel whose output has this shape, channels last."""
         results = [k.tensor(f"y{i}", shape) for i in range(len(self.outputs))]
         sources = [self._operand(k, i, kind, shape) for i, kind in enumerate(self.operands)]
-
-        def finish(value: Num, *index: IntLike, count: IntLike | None = None) -> None:
-            pairs = zip(self.operands, sources, strict=True)
-            operands = [self._read(k, kind, source, index, value.lanes, count) for kind, source in pairs]
-            self.run(k, [value, *operands], results, index, count)
-
-        return finish
-
-    def fetch(self, k: Builder, shape: Sequence[IntLike]) -> Callable[..., None]:
-        """`fetch(*index)` asks the memory for the operands that `finish` will read there, while other work goes on."""
-        sources = [k.tensor(f"e{i}", shape) for i, kind in enumerate(self.operands) if kind == FULL]
-
-        def fetch(*index: IntLike) -> None:
-            for source in sources:
-                k.prefetch(source, index)
-
-        return fetch
+        part = k.tensor("part", (self.tally.parts, self.tally.rows, shape[-1])) if self.tally else None
+        return End(k, self, results, sources, shape[-1], part)
 
     def run(self, k: Builder, values: list[Any], results: Sequence[Tensor], index: Sequence[IntLike],
             count: IntLike | None) -> None:
@@ -157,7 +168,7 @@ class Chain:
         for op, refs in self.steps:
             values.append(EMIT[type(op)](k, op, at, *(values[r] for r in refs)))
         for tensor, ref in zip(results, self.outputs, strict=True):
-            tensor.store(values[ref], *index, count=count)
+            tensor.store(values[ref], *index, count=count, past=self.past)
 
     def _operand(self, k: Builder, i: int, kind: str | float, shape: Sequence[IntLike]) -> Any:
         if kind == RANDOM:
@@ -175,6 +186,60 @@ class Chain:
         if kind == SCALAR or isinstance(kind, float):
             return k.splat(source, lanes)
         return source.vec(*(index if kind == FULL else index[-1:]), lanes=lanes, count=count)
+
+
+@dataclass
+class End:
+    """A chain bound to the memory of a kernel."""
+
+    k: Builder
+    chain: Chain
+    results: Sequence[Tensor]
+    sources: Sequence[Any]
+    channels: int
+    part: Tensor | None
+
+    def __call__(self, value: Num, *index: IntLike, count: IntLike | None = None) -> list[Any]:
+        """Run the chain on a vector and store; returns the numbers that references mean."""
+        chain, pairs = self.chain, zip(self.chain.operands, self.sources, strict=True)
+        operands = [chain._read(self.k, kind, source, index, value.lanes, count) for kind, source in pairs]
+        values = [value, *operands]
+        chain.run(self.k, values, self.results, index, count)
+        return values
+
+    def fetch(self, *index: IntLike) -> None:
+        """Ask the memory for what the chain will read there, while other work goes on."""
+        read = {ref for _, refs in self.chain.steps for ref in refs}
+        for i, (kind, source) in enumerate(zip(self.chain.operands, self.sources, strict=True)):
+            if kind == FULL and i + 1 in read:
+                self.k.prefetch(source, index)
+
+    @property
+    def cuts(self) -> int:
+        """Into how many parts the pixels are cut for the sums."""
+        return self.chain.tally.parts if self.chain.tally else 1
+
+    def begin(self, part: IntLike, size: IntLike, c: IntLike = 0, channels: int | None = None) -> None:
+        """Begin a part of `size` pixels, for all channels or for some from c on."""
+        if self.chain.tally and self.part:
+            self.chain.tally.clear(self.k, self.part, part, size, c, channels or self.channels)
+
+    def parts(self, lines: IntLike, pixels: int) -> Iterator[tuple[IntLike, IntLike, IntLike]]:
+        """(part, first, last) of this thread's parts of lines of so many pixels, each begun; without sums the thread's share
+        is one part."""
+        if not self.chain.tally:
+            yield 0, *self.k.shared(lines)
+            return
+        for i in self.k.share(self.chain.tally.parts):
+            first, last = part_of(i, self.chain.tally.parts, lines)
+            self.begin(i, (last - first) * pixels)
+            yield i, first, last
+
+    def note(self, found: Sequence[list[Any]], spot: Spot, c: IntLike, count: IntLike | None) -> None:
+        """Take a tile of pixels into a part's sums; `found` is what the calls returned for one vector of channels."""
+        if self.chain.tally and self.part:
+            blocks = [[values[ref] for values in found] for ref in self.chain.tally.refs]
+            self.chain.tally.note(self.k, self.part, *spot, c, count, blocks)
 
 
 @dataclass(frozen=True)

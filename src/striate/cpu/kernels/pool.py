@@ -78,7 +78,7 @@ class Pool(Kernel):
     def pooled(self, k: Builder, name: str, dtype: str = "f32") -> Tensor:
         return k.tensor(name, (k.int("N"), *self.out, self.C), dtype)
 
-    def reduce_all(self, k: Builder, kind: str, x: Tensor, finish: Callable[..., None], scale: float = 1.0) -> None:
+    def reduce_all(self, k: Builder, kind: str, x: Tensor, finish: Callable[..., Any], scale: float = 1.0) -> None:
         """One window over the whole image: many rows at once."""
         rows = x.view((k.int("N"), math.prod(self.size), self.C))
         reduce_middle(k, kind, rows, self.C, lambda v, n, c, count=None: finish(v, n, 0, 0, 0, c, count=count), scale)
@@ -129,7 +129,7 @@ class MaxPool(Pool):
                 taps.store(where.value, *at, c, count=count)
             finish(best.value, *at, c, count=count)
 
-    def largest_of_all(self, k: Builder, x: Tensor, taps: Tensor, finish: Callable[..., None]) -> None:
+    def largest_of_all(self, k: Builder, x: Tensor, taps: Tensor, finish: Callable[..., Any]) -> None:
         """One window over the whole image, and where its maximum is: as many vectors of each pixel at once as registers allow."""
         rows, at = x.view((k.int("N"), math.prod(self.size), self.C)), (0, 0, 0)
         for n in k.share(k.int("N")):
@@ -266,7 +266,7 @@ def gradient(k: Builder, pool: Pool, chain: Chain, across: Callable[[int], int],
     write(k, replace(pool, window=free), finish, across, shares)
 
 
-def scatter(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable[[int], int], shares: Shares) -> None:
+def scatter(k: Builder, pool: Pool, finish: Callable[..., Any], across: Callable[[int], int], shares: Shares) -> None:
     """Disjoint windows: each writes its own tile; tiles past the last window are zero."""
     sizes, (O, P, Q), (D, H, W) = tuple(w.size for w in pool.windows), pool.out, cube(pool.size)
     deep, high, wide = sizes
@@ -296,7 +296,7 @@ def tile(k: Builder, deep: int, high: int, wide: int, C: int) -> Iterator[tuple[
                     yield (t, r, s), vector
 
 
-def gather(k: Builder, pool: Pool, finish: Callable[..., None], across: Callable[[int], int], shares: Shares) -> None:
+def gather(k: Builder, pool: Pool, finish: Callable[..., Any], across: Callable[[int], int], shares: Shares) -> None:
     """Windows of any kind: each pixel of dx adds what the windows that read it give; a block of `stride` columns at a time."""
     (depth, height, width), (D, H, W) = pool.windows, cube(pool.size)
     for task in k.share(k.int("N") * (D * H)):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import add, part_of, row_blocks, rows_at_once, tree
@@ -60,7 +61,7 @@ def fold(k: Builder, kind: str, first: IntLike, last: IntLike, read: Callable[[I
     return across(k, kind, total.value)
 
 
-def reduce_middle(k: Builder, kind: str, x: Tensor, C: int, finish: Callable[..., None], scale: float = 1.0) -> None:
+def reduce_middle(k: Builder, kind: str, x: Tensor, C: int, finish: Callable[..., Any], scale: float = 1.0) -> None:
     """x (A, B, C): `finish(value, a, channel, count=...)` for every vector of the result."""
     A, B, _ = x.shape
     each = scale / k.from_int(B, "f32") if kind == "mean" else k.constant(scale)
@@ -80,7 +81,7 @@ def reduce_middle(k: Builder, kind: str, x: Tensor, C: int, finish: Callable[...
             columns(k, kind, x, finish, each, a, groups * wide, rest)
 
 
-def columns(k: Builder, kind: str, x: Tensor, finish: Callable[..., None], each: Num, a: IntLike, channel: IntLike,
+def columns(k: Builder, kind: str, x: Tensor, finish: Callable[..., Any], each: Num, a: IntLike, channel: IntLike,
             vectors: Sequence[tuple[int, int, int]]) -> None:
     """All rows of one image, for a few vectors of channels (offset, lanes, count)."""
     start, combine = monoid(k, kind)
