@@ -149,7 +149,7 @@ class Interpret(Builder):
         return int(tensor.base[self.at(tensor, index, 1)])
 
     def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:
-        self.at(tensor, index, 1)
+        """Nothing: it is no access, and may lie outside."""
 
     def store(self, tensor: Tensor, value: Num, index: Sequence[IntLike], count: IntLike | None, past: bool) -> None:
         reach = value.lanes if count is None else max(0, min(value.lanes, int(count)))  # type: ignore[arg-type]

@@ -408,7 +408,7 @@ class Builder:
         raise NotImplementedError
 
     def prefetch(self, tensor: Tensor, index: Sequence[IntLike]) -> None:
-        """Ask the memory for the cache line of an element that will be read soon."""
+        """Ask the memory for the cache line of an element that will be read soon; it may lie outside of the tensor."""
         raise NotImplementedError
 
     def cell_new(self, start: Num) -> Cell:

@@ -11,7 +11,7 @@ Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -105,7 +105,7 @@ class Gemm(Kernel):
             for v in range(vectors):
                 end.fetch(m + t, (kb + v) * lanes)
         cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
-        for c in k.range(self.C):
+        for c in channels_ahead(k, x, m, pixels):
             weights = [w.vec(kb + v, c, 0, lanes=lanes) for v in range(vectors)]
             for t in range(pixels):
                 pixel = k.splat(x[m + t, c], lanes)
@@ -116,6 +116,20 @@ class Gemm(Kernel):
                  for t, row in enumerate(cells)]
         for v, count in enumerate(counts):
             end.note([row[v] for row in found], spot, (kb + v) * lanes, count)
+
+
+def channels_ahead(k: Builder, x: Tensor, m: IntLike, rows: int) -> Iterator[IntLike]:
+    """The channels of x, one by one in a loop that runs; the lines of the rows that follow are asked for meanwhile.
+
+    Those may lie behind the array: asking is no access.
+    """
+    C, line = x.shape[-1], 16
+    for first in k.range(0, C - C % line, line):
+        for t in range(rows):
+            k.prefetch(x, (m + rows + t, first))
+        for c in k.range(line):
+            yield first + c
+    yield from k.range(C - C % line, C)
 
 
 @dataclass(frozen=True)
