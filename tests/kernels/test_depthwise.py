@@ -31,7 +31,8 @@ def forward(shape, window, lanes: int, pixels: int = 4, chain: Chain = Chain()) 
     _, C, H, W = shape
     rows, columns = (Taps(w.size, -w.pads[0], w.dilation, w.stride) for w in window)
     P, Q = (w.out(n) for w, n in zip(window, (H, W)))
-    return Depthwise(C, H, W, C, P, Q, tuple(w.size for w in window), rows, columns, C, lanes=lanes, pixels=pixels, chain=chain)
+    return Depthwise(C, H, W, C, P, Q, tuple(w.size for w in window), rows, columns, C, lanes=lanes, pixels=pixels, chain=chain,
+                     ahead=W % 2 == 1)
 
 
 def lanes_of(meaning: str, channels: int) -> int:

@@ -40,7 +40,12 @@ def weight_shape(conv: ConvDirect) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Depthwise(ConvDirect):
-    """A direct convolution with one channel a group, groups = C = K; `lanes` and `pixels` are the register tile."""
+    """A direct convolution with one channel a group, groups = C = K; `lanes` and `pixels` are the register tile.
+
+    ahead: whether the rows that follow are asked for while others are worked on, as they come from memory.
+    """
+
+    ahead: bool = False
 
     def build(self, k: Builder) -> None:
         N, depth = k.int("N"), self.depth
@@ -60,10 +65,21 @@ class Depthwise(ConvDirect):
                 for vector, count in channel_vectors(k, self.C, self.lanes):
                     self.sums(k, x, w, finish, row, q0 + step * pixels, vector, pixels, valid, count)
 
+    def ask_ahead(self, k: Builder, x: Tensor, row: Place, q: IntLike, pixels: int, c: IntLike) -> None:
+        """Ask for what a tile of the next output row reads, and this row does not; behind the last row it may be anything."""
+        (n, o, p), slices, rows, columns = row, self.depth.taps, self.rows, self.columns
+        read = {i * rows.gap for i in range(rows.count)}
+        for h in sorted({i + rows.step for i in read} - read):
+            for w in sorted({t * columns.step + j * columns.gap for t in range(pixels) for j in range(columns.count)}):
+                k.prefetch(x, (n, o * slices.step + slices.first, p * rows.step + rows.first + h,
+                               q * columns.step + columns.first + w, c))
+
     def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., Any], row: Place, q: IntLike, vector: IntLike,
              pixels: int, valid: Sequence[Sequence[int]], count: int | None) -> None:
         """One vector of channels in a tile of columns."""
         columns, lanes = self.columns, self.lanes
+        if self.ahead:
+            self.ask_ahead(k, x, row, q, pixels, vector * lanes)
         cells = [k.cell(0.0, lanes) for _ in range(pixels)]
         for image, h, tap in self.rows_read(k, row):
             read = Row(self, x, (*image, h), q, vector * lanes, count)
@@ -105,7 +121,7 @@ class DepthwisePhases(Kernel):
 class DepthwiseWeights(Kernel):
     """The weight gradient of a depthwise convolution, in fixed parts."""
 
-    conv: ConvDirect
+    conv: Depthwise
     parts: int = 1
 
     @property
@@ -140,6 +156,10 @@ class DepthwiseWeights(Kernel):
             for step in k.range(repeat):
                 q = q0 + step * pixels
                 read = Row(conv, x, read_from, q, vector * lanes, count)
+                if conv.ahead:
+                    conv.ask_ahead(k, x, row, q, pixels, vector * lanes)
+                    for t in range(pixels):
+                        k.prefetch(dy, (*row[:2], row[2] + 1, q + t, vector * lanes))
                 gradients = [dy.vec(*row, q + t, vector * lanes, lanes=lanes, count=count) for t in range(pixels)]
                 for j, served in enumerate(valid):
                     for t in served:

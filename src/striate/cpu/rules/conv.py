@@ -32,6 +32,9 @@ from striate.window import Window
 PARTS = 16
 """Into how many parts a batch is cut where gradients are summed over it: fixed, so that the bits do not depend on threads."""
 
+FROM_MEMORY = 2**23
+"""Bytes of an array that comes from memory, or from the far end of the last-level cache: kernels ask for it ahead of time."""
+
 
 def axes(size: Sequence[int]) -> tuple[int, int, int]:
     """(D, H, W) of one, two or three sizes.
@@ -106,7 +109,8 @@ def direct(low: Lowering, x: Sequence[int], y: Sequence[int], op: Any, taps: Seq
     more = {"depth": Depth(D, O, T, slices, O)} | more
     sizes = C, H, W, K, P, Q, (R, S), rows, columns, op.groups
     if C == K == op.groups > 1:
-        return Depthwise(*sizes, lanes=narrow(C, low.machine.lanes), pixels=min(8, Q), **more)
+        far = 4 * math.prod(x) >= FROM_MEMORY
+        return Depthwise(*sizes, lanes=narrow(C, low.machine.lanes), pixels=min(8, Q), ahead=far, **more)
     lanes, pixels, vectors = tile_for(low.machine, Q, K // op.groups, columns.count)
     return ConvDirect(*sizes, lanes=lanes, pixels=pixels, vectors=vectors, **more)
 
@@ -207,8 +211,8 @@ def weight_gradient(low: Lowering, group: Group) -> None:
         wide = winograd_weights_for(low.machine, C, H, W, K, pads_of(op.window), N)
         with_scratch(low, node.output, form, wide, N=N, x=source, dy=gradient)
         return
-    if depthwise(node.output.shape, op.groups):
-        conv = direct(low, x.shape, dy.shape, op, tuple(taps_of(v) for v in window_axes(op.window)))
+    conv = direct(low, x.shape, dy.shape, op, tuple(taps_of(v) for v in window_axes(op.window)))
+    if isinstance(conv, Depthwise):
         with_parts(low, node.output, form, PARTS,
                    lambda dw: low.call(DepthwiseWeights(conv, PARTS), N=N, x=source, dy=gradient, dw=dw))
         return
