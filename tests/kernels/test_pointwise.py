@@ -89,6 +89,8 @@ def test_the_edges_of_float32(op):
         pytest.skip("their range ends at 8000")
     x = np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e30, -1e30, 88.7, -87.3, 100, -100, tiny, 1e-30], np.float32)
     wanted = close_to(op, np.clip(x, -1e30, 1e30) if isinstance(op, ops.Tanh) else x)
+    if op == ops.GELU():
+        wanted[x == -np.inf] = 0  # the limit, where x * Phi(x) is infinity * 0
     for meaning in MACHINES:
         y = np.empty_like(x)
         run(Pointwise(Chain(("full",), ((op, (1,)),), (2,)), (), (LINE,)), {"rows": x.size, "e0": x, "y0": y}, meaning)

@@ -1,7 +1,7 @@
 """Activations and their gradients in the kernel language, a vector at a time.
 
 `ACTIVATIONS` says how each is computed, `SLOPES` how dy is taken through a `Curve`: dx = dy * f'(z). Equations and sources stand
-in `striate.ops.activation` and `striate.ops.rectifier`. Each is one exponential or less, but for gelu's gradient, which is two.
+in `striate.ops.activation` and `striate.ops.rectifier`. Each is one exponential or less.
 """
 
 from __future__ import annotations
@@ -51,8 +51,15 @@ def _silu_slope(k: Builder, f: ops.SiLU, dy: Num, x: Num) -> Num:
 
 def _gelu(k: Builder, op: ops.GELU, at: Any, x: Num) -> Num:
     if op.approximate == "none":
-        return x * math.normal(k, x)
+        size, share, density = _normal(k, x)
+        return k.maximum(zero(k, x), x) - size * share * density
     return x * math.sigmoid(k, _inner(x))
+
+
+def _normal(k: Builder, x: Num) -> tuple[Num, Num, Num]:
+    """a = abs x, no larger than where the tail of a normal distribution vanishes; s and d, with s * d the share above a."""
+    size = k.minimum(k.constant(math.NORMAL_HIGH, x.lanes), k.unary("abs", x))
+    return size, *math.normal_tail(k, size)
 
 
 def _inner(x: Num) -> Num:
@@ -62,7 +69,9 @@ def _inner(x: Num) -> Num:
 
 def _gelu_slope(k: Builder, f: ops.GELU, dy: Num, x: Num) -> Num:
     if f.approximate == "none":
-        return dy * (math.normal(k, x) + x * math.exp(k, x * x * -0.5) * (1 / sqrt(2 * pi)))
+        size, share, density = _normal(k, x)
+        below = density * (share - size * (1 / sqrt(2 * pi)))
+        return dy * k.where(x < 0.0, below, 1.0 - below)
     s = math.sigmoid(k, _inner(x))
     inner = (1.0 + x * x * (3 * CUBE)) * (2 * TANH_SCALE)
     return dy * (s + x * (s * (1.0 - s)) * inner)
