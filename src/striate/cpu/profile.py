@@ -25,6 +25,9 @@ from striate.cpu.program import Program
 from striate.graph import Node
 from striate.ops.base import Cost
 
+WARM_UP = 2
+"""Runs before those that count."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -119,17 +122,17 @@ class Profile:
 def profile(program: Program, inputs: Sequence[np.ndarray], runs: int = 20) -> Profile:
     """Run a program some times and say what each of its calls takes."""
     count = len(program.calls)
-    stamps = np.zeros((runs, program.threads, count + 1), np.int64)
+    stamps = np.zeros((WARM_UP + runs, program.threads, count + 1), np.int64)
     space = program.workspace()
-    seconds = np.zeros(runs)
-    for run in (0, 0, *range(runs)):  # two to warm up, written over
+    ends = np.zeros(len(stamps))
+    for run in range(len(stamps)):
         program.begin(space, inputs, (0, 0))
-        start = time.perf_counter()
         stamps[run] = _stamped(program, space)
-        seconds[run] = time.perf_counter() - start
+        ends[run] = time.perf_counter()
     program.release(space)
-    ticks = stamps[:, :, -1].max(axis=1) - stamps[:, :, 0].min(axis=1)
-    return Profile(tuple(_timings(program, stamps * (seconds.sum() / ticks.sum()))), peak(), runs)
+    last = stamps[:, :, -1].max(axis=1)
+    tick = (ends[-1] - ends[0]) / (last[-1] - last[0])  # from end to end: what stands around the kernels is in both
+    return Profile(tuple(_timings(program, stamps[WARM_UP:] * tick)), peak(), runs)
 
 
 def _stamped(program: Program, space: Any) -> np.ndarray:
