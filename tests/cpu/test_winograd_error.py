@@ -19,10 +19,10 @@ LAYERS = [
 ]  # fmt: skip
 
 
-def exact(x, weight, dy):
+def exact(x, weight, dy, pad=1):
     """y, dx, dw in float64, by PyTorch."""
     x, weight = (torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, weight))
-    y = torch.nn.functional.conv2d(x, weight, padding=1)
+    y = torch.nn.functional.conv2d(x, weight, padding=pad)
     y.backward(torch.tensor(dy, dtype=torch.float64))
     return y.detach(), x.grad, weight.grad
 
@@ -71,3 +71,19 @@ def test_training_is_that_of_direct_convolution(always):
     assert fast != direct
     np.testing.assert_allclose(fast[:10], direct[:10], rtol=1e-3)
     assert direct[0] > 1 and abs(np.mean(fast[-10:]) - np.mean(direct[-10:])) < 0.05 and np.mean(direct[-10:]) < 0.5
+
+
+@pytest.mark.parametrize("C, K, size, pad", [(6, 16, 14, 0), (1, 6, 28, 2), (96, 256, 27, 2), (16, 32, 28, 2), (32, 96, 14, 2)],
+                         ids=str)
+def test_error_of_lines(C, K, size, pad):
+    """Windows of 5x5, down the lines: LeNet's, AlexNet's, GoogLeNet's. AlexNet's gradient is a sum of 6400 products."""
+    net = nn.Conv2d(C, K, 5, padding=pad, bias=False)
+    net.weight.data = floats(K, C, 5, 5) * np.float32(np.sqrt(2 / (25 * C)))
+    x = np.maximum(floats(8, C, size, size), 0)
+    y, pullback = st.vjp(net, x)
+    dy = floats(*y.shape, seed=1)
+    dx, gradients = pullback(dy)
+    (program, _), = next(iter(net._programs.values())).known.values()
+    assert any(c.kernel.name.startswith("WinogradLines") for c in program.calls)
+    found = [error(a, b) for a, b in zip((y, dx, gradients["weight"]), exact(x, net.weight.data, dy, pad), strict=True)]
+    assert max(found) < BOUND / 5, found

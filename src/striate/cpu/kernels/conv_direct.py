@@ -18,7 +18,7 @@ Source: Georganas et al., Anatomy of high-performance deep learning convolutions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Self
@@ -27,7 +27,7 @@ from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import part_of
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
-from striate.kernel.language import Builder, Cell, IntLike, Tensor, narrow
+from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor, narrow
 from striate.kernel.machine import Machine
 
 
@@ -232,25 +232,26 @@ class ConvDirect(Kernel):
     def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, row: tuple[IntLike, IntLike, IntLike], q: IntLike, pixels: int,
              valid: Sequence[Sequence[int]], g: IntLike, kb: IntLike, vectors: int, last: bool, spot: Spot) -> None:
         """A tile of pixels x vectors of one output row."""
-        lanes, columns, Cg = self.lanes, self.columns, self.C // self.groups
+        lanes, Cg = self.lanes, self.C // self.groups
         cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
-
-        def channel(c: IntLike, image: tuple[IntLike, IntLike], h: IntLike, tap: tuple[IntLike, IntLike]) -> None:
-            for j, served in enumerate(valid):
-                if not served:
-                    continue
-                s = j * columns.turn + columns.weight
-                weights = [w.vec(g, kb + v, *tap, s, c, 0, lanes=lanes) for v in range(vectors)]
-                for t in served:
-                    column = (q + t) * columns.step + columns.first + j * columns.gap
-                    pixel = k.splat(x[(*image, h, column, g * Cg + c)], lanes)
-                    for v in range(vectors):
-                        cells[t][v].fma(pixel, weights[v])
-
         for image, h, tap in self.rows_read(k, row):
             for c in range(Cg) if Cg <= 4 else k.range(Cg):
-                channel(c, image, h, tap)
+                self.channel(k, cells, valid, q, lambda column, image=image, h=h, c=c: x[(*image, h, column, g * Cg + c)],
+                             lambda s, v, tap=tap, c=c: w.vec(g, kb + v, *tap, s, c, 0, lanes=lanes))
         self.write(end, cells, row, q, g, kb, last, spot)
+
+    def channel(self, k: Builder, cells: list[list[Cell]], valid: Sequence[Sequence[int]], q: IntLike,
+                pixel: Callable[[IntLike], Num], weight: Callable[[int, int], Num]) -> None:
+        """Add one channel of a row of taps to a tile's sums: pixel(column) times weight(tap, vector)."""
+        columns = self.columns
+        for j, served in enumerate(valid):
+            if not served:
+                continue
+            weights = [weight(j * columns.turn + columns.weight, v) for v in range(len(cells[0]))]
+            for t in served:
+                one = k.splat(pixel((q + t) * columns.step + columns.first + j * columns.gap), self.lanes)
+                for cell, taken in zip(cells[t], weights, strict=True):
+                    cell.fma(one, taken)
 
     def rows_read(self, k: Builder, row: tuple[IntLike, IntLike, IntLike]) -> Iterator[tuple[Any, IntLike, Any]]:
         """((image, slice), input row, (depth tap, row tap)) for every row of x that an output row reads; a loop that runs."""

@@ -21,6 +21,7 @@ from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseW
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.winograd_lines import WinogradLines, WinogradLinesWeights, lines_pay, lines_weights_pay
 from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays
 from striate.cpu.layout import Packed, channels_last
 from striate.cpu.lower import Lowering, rule
@@ -93,7 +94,7 @@ def convolution(low: Lowering, group: Group) -> None:
         _winograd(low, kernel, WinogradFilter(C, K, form.lanes), w, N=N, x=source, **places)
         return
     taps = tuple(taps_of(v) for v in window_axes(op.window))
-    low.call(direct(low, x.shape, y.shape, op, taps, chain=chain), N=N, x=source, w=w, **places)
+    _direct(low, direct(low, x.shape, y.shape, op, taps, chain=chain), N, source, w, places)
 
 
 def taps_of(window: Window) -> Taps:
@@ -143,6 +144,19 @@ def _winograd(low: Lowering, kernel: ConvWinograd, filters: WinogradFilter, w: B
     low.call(kernel, u=u, scratch=low.buffer("scratch", kernel.scratch_floats() * low.threads), **places)
 
 
+def _direct(low: Lowering, conv: ConvDirect, N: int, x: Buffer, w: Buffer, places: dict[str, Buffer],
+            partial: bool = False) -> None:
+    """A direct convolution, by Winograd's points down its lines where this pays."""
+    if low.precise or type(conv) is not ConvDirect or not lines_pay(conv):
+        low.call(conv, partial, N=N, x=x, w=w, **places)
+        return
+    kernel = WinogradLines(conv)
+    u = low.buffer("winograd.filter", kernel.filter.floats())
+    low.call(kernel.filter, w=w, u=u)
+    scratch = low.buffer("scratch", kernel.scratch_floats() * low.threads)
+    low.call(kernel, partial, N=N, x=x, u=u, scratch=scratch, **places)
+
+
 @rule(ops.Conv1dInputGradient, ops.Conv2dInputGradient, ops.Conv3dInputGradient,
       ops.ConvTranspose1d, ops.ConvTranspose2d, ops.ConvTranspose3d)
 def input_gradient(low: Lowering, group: Group) -> None:
@@ -171,7 +185,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
         low.call(DepthwisePhases(by_channel), N=N, x=source, w=w, **places)
         return
     for kernel in kernels:
-        low.call(kernel, partial=True, N=N, x=source, w=w, **places)
+        _direct(low, kernel, N, source, w, places, partial=True)
 
 
 def phases(low: Lowering, op: Any, dy: Sequence[int], dx: Sequence[int], chain: Chain) -> Iterator[ConvDirect]:
@@ -227,6 +241,9 @@ def weight_gradient(low: Lowering, group: Group) -> None:
     taps, vectors = weight_tile(low, form.blocks)
     slices, height, width = window_axes(op.window)
     kernel = ConvWeights(C, H, W, K, (height, width), op.groups, form.lanes, taps, vectors, parts, D, slices)
+    if not low.precise and parts > 1 and lines_weights_pay(kernel, N):
+        with_scratch(low, node.output, form, WinogradLinesWeights(kernel), N=N, x=source, dy=gradient)
+        return
     with_parts(low, node.output, form, parts, lambda dw: low.call(kernel, N=N, x=source, dy=gradient, dw=dw))
 
 
@@ -278,7 +295,7 @@ def with_parts(low: Lowering, value: Value, form: Packed, parts: int, compute) -
     low.call(AddParts(parts), size=form.size, part=part, y=low.make(value, form))
 
 
-def with_scratch(low: Lowering, value: Value, form: Packed, kernel: WinogradWeights | ConvWeightsRows,
+def with_scratch(low: Lowering, value: Value, form: Packed, kernel: WinogradWeights | WinogradLinesWeights | ConvWeightsRows,
                  **places: Buffer | int) -> None:
     """The same with a kernel that knows its parts and needs memory for each thread."""
     scratch = low.buffer("scratch", kernel.scratch_floats() * low.threads)
