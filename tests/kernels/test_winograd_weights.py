@@ -8,7 +8,8 @@ from tests.kernels.harness import MACHINES, blank, floats, for_threads, last
 from tests.kernels.test_conv_winograd import SAME, each, pack, some
 
 from striate import ops
-from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays
+from striate.cpu.kernels.conv_winograd import run_of
+from striate.cpu.kernels.winograd_weights import WinogradWeights, parts_for, winograd_weights_for, winograd_weights_pays
 from striate.window import windows
 
 
@@ -59,3 +60,9 @@ def test_error_is_near_that_of_a_direct_sum():
 def test_it_pays_where_products_are_many():
     assert winograd_weights_pays(64, 64, 56, 56, 16) and winograd_weights_pays(128, 128, 28, 28, 1)
     assert not winograd_weights_pays(3, 64, 56, 56, 16) and not winograd_weights_pays(512, 512, 7, 7, 1)
+
+
+def test_threads_get_equal_parts():
+    """Three parts of 128 tiles would leave one of two threads idle for a third of the time."""
+    parts = [parts_for(C, C, run_of(size, size), 8) for C, size in ((64, 56), (128, 28), (256, 14), (512, 7))]
+    assert parts == [8, 4, 1, 1]

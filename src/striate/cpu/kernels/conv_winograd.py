@@ -174,19 +174,23 @@ class ConvWinograd(Kernel):
         return Transform(self.H, self.W, self.C, low, separate, SIDE, self.tiles, self.in_lanes)
 
     def scratch(self) -> dict[str, Shape]:
-        """What lies in a thread's scratch: the strip, v, m and the half-way result of one tile."""
+        """What lies in a thread's scratch: the strip, the half-way result of one tile, m and v.
+
+        v is the last one: m is read in steps of some KB, for which a core asks ahead, and what lies behind it must not be the
+        strip of the next thread, which would lose its lines while it writes them.
+        """
         return {
             "strip": self.into.strip(round_up(self.C, self.in_lanes)),
-            "v": points_shape(self.slots, round_up(self.C, self.in_lanes)),
-            "m": packed_shape(self.slots, self.vectors, SIDE, SIDE, self.lanes),
             "half": packed_shape(TILE, SIDE, self.lanes),
+            "m": packed_shape(self.slots, self.vectors, SIDE, SIDE, self.lanes),
+            "v": points_shape(self.slots, round_up(self.C, self.in_lanes)),
         }
 
     def scratch_floats(self) -> int:
         """Floats of scratch that each thread needs.
 
         >>> ConvWinograd(64, 28, 28, 64, ((1, 1), (1, 1))).scratch_floats() * 4 // 1024
-        427
+        431
         """
         return floats(self.scratch())
 

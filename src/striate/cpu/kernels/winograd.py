@@ -26,6 +26,7 @@ from striate.kernel.language import Builder, IntLike, Num, Tensor, row_major
 TILE, TAPS, SIDE = 4, 3, 6
 POINTS = SIDE * SIDE
 LINE = 16  # floats in a cache line; the 36 points lie a line further apart than need be, or they would share few cache sets
+GAP = 1024  # floats between two threads' pieces of scratch: a page, as a core that reads in order asks for lines further on
 Shape = tuple[tuple[int, ...], tuple[int, ...]]
 NEAR, FAR = 5 / 8, 3 / 2
 SCALE = (
@@ -94,8 +95,8 @@ def points_shape(slots: int, depth: int) -> Shape:
 
 
 def floats(parts: dict[str, Shape]) -> int:
-    """Floats that the parts take, each a whole number of cache lines."""
-    return sum(round_up(shape[0] * strides[0], LINE) for shape, strides in parts.values())
+    """Floats that the parts take, each a whole number of cache lines, and the gap behind them."""
+    return GAP + sum(round_up(shape[0] * strides[0], LINE) for shape, strides in parts.values())
 
 
 def private(k: Builder, parts: dict[str, Shape]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ The transforms and their source stand in winograd.py, how tiles lie in winograd_
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
@@ -47,7 +48,7 @@ class WinogradWeights(Kernel):
     pads, run, units, lanes, in_lanes: as of ConvWinograd; rows, vectors: the register tile; c_group, k_group: vectors of a group.
 
     >>> WinogradWeights(64, 28, 28, 64, ((1, 1), (1, 1))).scratch_floats() * 4 // 1024
-    1131
+    1135
     """
 
     C: int
@@ -197,12 +198,12 @@ def winograd_weights_for(machine: Machine, C: int, H: int, W: int, K: int, pads:
 
 
 def parts_for(C: int, K: int, tiles: Tiles, batch: int | None = None) -> int:
-    """Parts of the batch: enough for a few threads where there are few groups of channels.
+    """Parts of the batch: enough for a few threads where there are few groups of channels; 1, 2, 4 or 8, which threads can share.
 
     Each part costs a set of sums, which is the time of a dozen tiles, so that it should have a hundred.
     """
     worth = batch * tiles.height.count * tiles.width.count // 100 if batch else 8
-    return max(1, min(8, 2**16 // (C * K), worth))
+    return 2 ** round(math.log2(max(1, min(8, 2**16 // (C * K), worth))))
 
 
 def winograd_weights_pays(C: int, K: int, P: int, Q: int, batch: int) -> bool:
