@@ -112,14 +112,23 @@ class Window:
         low, high = ((most(edge - first, 0) + self.dilation - 1) // self.dilation for edge in (0, n))
         return least(low, self.size), least(high, self.size)
 
+    def positions(self, tap: Index, n: int, least: Callable = min, most: Callable = max) -> tuple[Index, Index]:
+        """(first, stop) of the outputs at which a tap reads a real pixel; kernels as for `bounds`.
+
+        >>> Window(3, stride=2, pads=(1, 1)).positions(0, 28)
+        (1, 14)
+        """
+        start = tap * -self.dilation + self.pads[0]
+        low, high = ((most(start + edge, 0) + self.stride - 1) // self.stride for edge in (0, n))
+        return least(low, self.out(n)), least(high, self.out(n))
+
     def products(self, n: int) -> int:
         """Real pixels that all positions read together: the products along this axis that are not with padding.
 
         >>> Window(3, pads=(1, 1)).products(28)
         82
         """
-        first = (self.pads[0] - tap * self.dilation for tap in range(self.size))  # p * stride reads pixel 0 of the input
-        return sum(max(0, min(self.out(n), -(-(n + at) // self.stride)) - max(0, -(-at // self.stride))) for at in first)
+        return sum(stop - first for first, stop in (self.positions(tap, n) for tap in range(self.size)))
 
     def readers(self, pixel: int, n: int) -> list[tuple[int, int]]:
         """(output, tap) of every window that reads a pixel: the way back from `read`.

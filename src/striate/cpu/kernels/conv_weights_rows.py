@@ -1,24 +1,26 @@
 """Weight gradient of a convolution as one matrix product for each tap, over rows that are copied side by side first.
 
     dw[k, r, s, c] = sum_m x[row(m, r, s), c] * dy[m, k]        m = (n, p, q), an output pixel
-    row(m, r, s) = (n, p*stride + r*dilation - low, q*stride + s*dilation - low), or zeros outside the image
+    row(m, r, s) = (n, p*stride + r*dilation - low, q*stride + s*dilation - low); pixels outside the image are left out
 
 Layouts   x (N, D, H, W, C)   dy (N, O, P, Q, K)   dw (parts, K/lanes, T, R, S, C, lanes), zero past K; D, O and T are 1 but for
           convolution in space
-Scratch   of each thread: `lines` output lines of x, a block of channels of one tap, and of dy, one column of tiles
+Scratch   of each thread: of x what a row of taps reads for `lines` output lines, a block of channels; of dy these lines, `GROUP`
+          columns of tiles
 Registers `channels` x `vectors` sums; an output pixel gives `vectors` loads of dy and `channels` broadcasts of x
-Work      a task is a part of the lines, a row of taps, a block of input channels and `wide` columns of tiles; the taps of the
-          row follow one another for the same lines, which are in the second-level cache by then
+Work      a task is a row of taps, a part of the output lines for which it lies inside the image, a block of input channels and
+          `wide` columns of tiles; all taps of the row multiply the same copies
 
 Why rows are copied: tiles read down the pixels, a few channels of each. With 64, 128, ... channels the pixels of a column share
 very few sets of a cache, so a tile would find nothing of what its neighbour has just read; and the first touch of an array
-would jump over the memory. The copy reads memory in its order, and its rows are an odd number of cache lines apart.
+would jump over the memory. The copies read memory in its order; those of x are an odd number of cache lines apart.
 
 Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008, section 4 (packing).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
@@ -29,6 +31,26 @@ from striate.window import Window, Window2d
 
 ROWS = 128
 """Output pixels that a thread copies at once, or one line where that is longer."""
+GROUP = 8
+"""Columns of tiles of dy that are copied at once: with a block of x they stay in a core's second-level cache."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The output lines for which a row of taps lies inside the image: `slices` x `rows` of each image, from (front, top) on."""
+
+    front: IntLike
+    slices: IntLike
+    top: IntLike
+    rows: IntLike
+
+    @property
+    def of_image(self) -> IntLike:
+        return self.slices * self.rows
+
+    def __getitem__(self, line: IntLike) -> tuple[IntLike, IntLike, IntLike]:
+        """(image, output slice, output row) of a line's number."""
+        return line // self.of_image, line // self.rows % self.slices + self.front, line % self.rows + self.top
 
 
 @dataclass(frozen=True)
@@ -55,7 +77,7 @@ class ConvWeightsRows(Kernel):
     lanes: int = 16
     channels: int = 8
     vectors: int = 2
-    block: int = 512
+    block: int = 256
     wide: int = 4
     parts: int = 1
     D: int = 1
@@ -66,46 +88,53 @@ class ConvWeightsRows(Kernel):
         return ("N", "x", "dy", "dw", "scratch")
 
     @property
-    def out(self) -> tuple[int, int]:
-        return self.window[0].out(self.H), self.window[1].out(self.W)
+    def out(self) -> tuple[int, int, int]:
+        return self.slices.out(self.D), self.window[0].out(self.H), self.window[1].out(self.W)
 
     @property
     def lines(self) -> int:
-        return max(1, ROWS // self.out[1])
+        return max(1, ROWS // self.out[2])
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.K // self.lanes)
+
+    @property
+    def columns(self) -> int:
+        return -(-self.blocks // self.vectors)
+
+    def pixels(self) -> tuple[int, int, int]:
+        """(first, count, step): pixels of a line that are copied, those that any tap reads; one tap reads every step-th."""
+        width, Q = self.window[1], self.out[2]
+        if width.size == 1:
+            left, right = width.positions(0, self.W)
+            return width.read(left, 0), right - left, width.stride
+        first = max(0, width.read(0, 0))
+        return first, min(self.W, width.read(Q - 1, width.size - 1) + 1) - first, 1
 
     def scratch(self) -> dict[str, Shape]:
-        """What lies in a thread's scratch: rows of x, an odd number of cache lines each, and rows of dy."""
-        rows, deep = self.lines * self.out[1], min(self.block, self.C)
+        """What lies in a thread's scratch: rows of x, an odd number of cache lines each, and rows of dy for each column."""
+        deep, group = min(self.block, self.C), min(GROUP, self.wide)
         stride = (-(-deep // LINE) | 1) * LINE
-        return {"x": ((rows, deep), (stride, 1)), "dy": packed_shape(rows, self.vectors * self.lanes)}
+        return {"x": ((self.lines * self.pixels()[1], deep), (stride, 1)),
+                "dy": packed_shape(group, self.lines * self.out[2], self.vectors * self.lanes)}
 
     def scratch_floats(self) -> int:
         """Floats of scratch that each thread needs."""
         return floats(self.scratch())
 
     def build(self, k: Builder) -> None:
-        (P, Q), (R, S), T, O = self.out, (w.size for w in self.window), self.slices.size, self.slices.out(self.D)
-        lines = k.int("N") * O * P
-        blocks = -(-self.K // self.lanes)
-        columns = -(-blocks // self.vectors)
-        runs = -(-columns // self.wide)
-        x, dy = k.tensor("x", (k.int("N"), self.D, self.H, self.W, self.C)), k.tensor("dy", (lines * Q, self.K))
-        dw = k.tensor("dw", (self.parts, blocks, T, R, S, self.C, self.lanes))
+        (O, P, Q), R, T, N = self.out, self.window[0].size, self.slices.size, k.int("N")
+        runs = -(-self.columns // self.wide)
+        x, dy = k.tensor("x", (N, self.D, self.H, self.W, self.C)), k.tensor("dy", (N, O, P, Q, self.K))
+        dw = k.tensor("dw", (self.parts, self.blocks, T, R, self.window[1].size, self.C, self.lanes))
         own = private(k, self.scratch())
         for first, count, channels in self.channel_blocks():
             for task in k.share(self.parts * T * R * count * runs):
                 run, rest = task % runs, task // runs
-                place = (rest % count) * self.block + first
-                tap = rest // count
+                tap, place = rest // count, (rest % count) * self.block + first
                 job = Task(tap // (T * R), tap // R % T, tap % R, place, channels, run * self.wide)
-                last = k.min(job.column + self.wide, columns)
-                self.clear(k, dw, job, k.min(last * self.vectors, blocks))
-                begin, end = part_of(job.part, self.parts, lines)
-                for line in k.range(begin, end, self.lines):
-                    stop = k.min(line + self.lines, end)
-                    for tap in k.range(S):
-                        self.bring_x(k, x, own["x"], job, tap, line, stop)
-                        self.multiply(k, dy, dw, own, job, tap, (line * Q, stop * Q), last, columns, blocks)
+                self.compute(k, x, dy, dw, own, job, self.lines_of(k, job))
 
     def channel_blocks(self) -> list[tuple[int, int, int]]:
         """(first channel, blocks, channels of each): whole blocks, then the rest."""
@@ -113,92 +142,104 @@ class ConvWeightsRows(Kernel):
         found = [(0, whole, self.block)] if whole else []
         return found + ([(whole * self.block, 1, rest)] if rest else [])
 
+    def lines_of(self, k: Builder, job: Task) -> Lines:
+        front, back = self.slices.positions(job.t, self.D, k.min, k.max)
+        top, bottom = self.window[0].positions(job.r, self.H, k.min, k.max)
+        return Lines(front, back - front, top, bottom - top)
+
+    def compute(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, own: dict[str, Tensor], job: Task, lines: Lines) -> None:
+        last = k.min(job.column + self.wide, self.columns)
+        self.clear(k, dw, job, k.min(last * self.vectors, self.blocks))
+        begin, end = part_of(job.part, self.parts, k.int("N") * lines.of_image)
+        for line in k.range(begin, end, self.lines):
+            count = k.min(end - line, self.lines)
+            self.bring_x(k, x, own["x"], job, lines, line, count)
+            for first in k.range(job.column, last, GROUP):
+                columns = first, k.min(first + GROUP, last)
+                self.bring_dy(k, dy, own["dy"], lines, line, count, columns)
+                for s in k.range(self.window[1].size):
+                    self.multiply(k, dw, own, job, s, count, columns)
+
     def clear(self, k: Builder, dw: Tensor, job: Task, last: IntLike) -> None:
         for b in k.range(job.column * self.vectors, last):
             for s in k.range(self.window[1].size):
                 for c in k.range(job.channels):
                     dw.store(k.splat(0.0, self.lanes), job.part, b, job.t, job.r, s, job.first + c, 0)
 
-    def bring_x(self, k: Builder, x: Tensor, rows: Tensor, job: Task, s: IntLike, line: IntLike, stop: IntLike) -> None:
-        """Copy the pixels that tap s of the row reads for output lines line..stop; zeros where they lie outside of the image."""
-        (P, Q), (height, width), O = self.out, self.window, self.slices.out(self.D)
-        front, back = inside(k, self.slices, job.t, self.D, O)
-        top, bottom = inside(k, height, job.r, self.H, P)
-        left, right = inside(k, width, s, self.W, Q)
-        whole = all(w.pads == (0, 0) for w in (self.slices, *self.window))
-        for i in k.range(stop - line):
-            n, o, p = (line + i) // (O * P), (line + i) // P % O, (line + i) % P
-            read = n, self.slices.read(o, job.t), height.read(p, job.r)
+    def bring_x(self, k: Builder, x: Tensor, rows: Tensor, job: Task, lines: Lines, line: IntLike, count: IntLike) -> None:
+        """Copy what the row of taps reads for some output lines."""
+        first, pixels, step = self.pixels()
+        for i in k.range(count):
+            n, o, p = lines[line + i]
+            for j in k.range(pixels):
+                pixel = n, self.slices.read(o, job.t), self.window[0].read(p, job.r), j * step + first
+                for c, lanes, part in k.vectors(job.channels):
+                    rows.store(x.vec(*pixel, job.first + c, lanes=lanes, count=part), i * pixels + j, c, count=part)
 
-            def copy(q: IntLike, read: tuple[IntLike, ...] = read, i: IntLike = i) -> None:
-                for c, lanes, count in k.vectors(job.channels):
-                    pixel = x.vec(*read, width.read(q, s), job.first + c, lanes=lanes, count=count)
-                    rows.store(pixel, i * Q + q, c, count=count)
-
-            def zero(q: IntLike, i: IntLike = i) -> None:
-                for c, lanes, count in k.vectors(job.channels):
-                    rows.store(k.splat(0.0, lanes), i * Q + q, c, count=count)
-
-            if whole:
-                for q in k.range(Q):
-                    copy(q)
-                continue
-            real = k.int_compare("ge", p, top) & k.int_compare("lt", p, bottom)
-            if self.slices != Window(1):
-                real = real & k.int_compare("ge", o, front) & k.int_compare("lt", o, back)
-            for _ in k.when(real):
-                for q in k.range(left):
-                    zero(q)
-                for q in k.range(left, right):
-                    copy(q)
-                for q in k.range(right, Q):
-                    zero(q)
-            for _ in k.when(real ^ True):
-                for q in k.range(Q):
-                    zero(q)
-
-    def multiply(self, k: Builder, dy: Tensor, dw: Tensor, own: dict[str, Tensor], job: Task, s: IntLike,
-                 rows: tuple[IntLike, IntLike], last: IntLike, columns: int, blocks: int) -> None:
-        """All tiles of a task for the rows that were copied."""
-        tail = blocks - (columns - 1) * self.vectors
-        ragged = self.K % self.lanes
-        same = tail == self.vectors and not ragged
-        kinds = [(job.column, last if same else k.min(last, columns - 1), self.vectors, 0)]
-        if not same:  # the last column is narrower, or its last vector partly filled
-            kinds.append((k.max(job.column, columns - 1), last, tail, ragged))
-        for first, stop, vectors, filled in kinds:
-            for column in k.range(first, stop):
-                for m in k.range(rows[0], rows[1]):
+    def bring_dy(self, k: Builder, dy: Tensor, rows: Tensor, lines: Lines, line: IntLike, count: IntLike,
+                 columns: tuple[IntLike, IntLike]) -> None:
+        """Copy some output lines, column after column of tiles."""
+        Q = self.out[2]
+        for i in k.range(count):
+            pixel = lines[line + i]
+            for q in k.range(Q):
+                for column, vectors, ragged in self.column_kinds(k, columns):
                     for v in range(vectors):
-                        grad = dy.vec(m, (column * self.vectors + v) * self.lanes, lanes=self.lanes,
-                                      count=filled if filled and v == vectors - 1 else None)
-                        own["dy"].store(grad, m - rows[0], v * self.lanes)
-                whole = job.channels - job.channels % self.channels
-                for c in k.range(0, whole, self.channels):
-                    self.tile(k, dw, own, job, s, column * self.vectors, vectors, rows[1] - rows[0], c, self.channels)
-                if whole < job.channels:
-                    self.tile(k, dw, own, job, s, column * self.vectors, vectors, rows[1] - rows[0], whole, job.channels - whole)
+                        grad = dy.vec(*pixel, q, (column * self.vectors + v) * self.lanes, lanes=self.lanes,
+                                      count=ragged if ragged and v == vectors - 1 else None)
+                        rows.store(grad, column - columns[0], i * Q + q, v * self.lanes)
 
-    def tile(self, k: Builder, dw: Tensor, own: dict[str, Tensor], job: Task, s: IntLike, b: IntLike, vectors: int, rows: IntLike,
-             c: IntLike, channels: int) -> None:
-        def place(t: int, v: int) -> tuple[IntLike, ...]:
-            return job.part, b + v, job.t, job.r, s, job.first + c + t, 0
+    def column_kinds(self, k: Builder, columns: tuple[IntLike, IntLike]) -> Iterator[tuple[IntLike, int, int]]:
+        """(column, vectors, lanes filled in the last vector or 0); the very last may be narrower or partly filled."""
+        tail, ragged = self.blocks - (self.columns - 1) * self.vectors, self.K % self.lanes
+        if tail == self.vectors and not ragged:
+            for column in k.range(*columns):
+                yield column, tail, ragged
+            return
+        for column in k.range(columns[0], k.min(columns[1], self.columns - 1)):
+            yield column, self.vectors, 0
+        for column in k.range(k.max(columns[0], self.columns - 1), columns[1]):
+            yield column, tail, ragged
 
-        sums = [[k.cell(dw.vec(*place(t, v), lanes=self.lanes)) for v in range(vectors)] for t in range(channels)]
-        for m in k.range(rows):
-            grads = [own["dy"].vec(m, v * self.lanes, lanes=self.lanes) for v in range(vectors)]
+    def multiply(self, k: Builder, dw: Tensor, own: dict[str, Tensor], job: Task, s: IntLike, lines: IntLike,
+                 columns: tuple[IntLike, IntLike]) -> None:
+        """All tiles of one tap for the rows that were copied."""
+        whole = job.channels - job.channels % self.channels
+        for column, vectors, _ in self.column_kinds(k, columns):
+
+            def tile(c: IntLike, channels: int, column: IntLike = column, vectors: int = vectors) -> None:
+                place = job.part, column * self.vectors, job.t, job.r, s, job.first + c
+                rows = ((pixel, c, column - columns[0], m) for pixel, m in self.rows_of(k, s, lines))
+                self.tile(k, dw, own, place, vectors, channels, rows)
+
+            for c in k.range(0, whole, self.channels):
+                tile(c, self.channels)
+            if whole < job.channels:
+                tile(whole, job.channels - whole)
+
+    def rows_of(self, k: Builder, s: IntLike, lines: IntLike) -> Iterator[tuple[IntLike, IntLike]]:
+        """(row of x, row of dy) of every output pixel for which tap s reads a real one; a loop that runs."""
+        (first, pixels, step), width, Q = self.pixels(), self.window[1], self.out[2]
+        if pixels == Q and width.size == 1:
+            for m in k.range(lines * Q):
+                yield m, m
+            return
+        left, right = width.positions(s, self.W, k.min, k.max)
+        for i in k.range(lines):
+            for q in k.range(left, right):
+                yield i * pixels + (width.read(q, s) - first) // step, i * Q + q
+
+    def tile(self, k: Builder, dw: Tensor, own: dict[str, Tensor], place: tuple[IntLike, ...], vectors: int, channels: int,
+             rows: Iterator[tuple[IntLike, ...]]) -> None:
+        part, b, *tap, first = place
+        at = [[(part, b + v, *tap, first + t, 0) for v in range(vectors)] for t in range(channels)]
+        sums = [[k.cell(dw.vec(*at[t][v], lanes=self.lanes)) for v in range(vectors)] for t in range(channels)]
+        for pixel, c, column, m in rows:
+            grads = [own["dy"].vec(column, m, v * self.lanes, lanes=self.lanes) for v in range(vectors)]
             for t in range(channels):
-                pixel = k.splat(own["x"][m, c + t], self.lanes)
+                value = k.splat(own["x"][pixel, c + t], self.lanes)
                 for v in range(vectors):
-                    sums[t][v].fma(pixel, grads[v])
+                    sums[t][v].fma(value, grads[v])
         for t in range(channels):
             for v in range(vectors):
-                dw.store(sums[t][v].value, *place(t, v))
-
-
-def inside(k: Builder, window: Window, tap: IntLike, size: int, out: int) -> tuple[IntLike, IntLike]:
-    """First output, and the first after the last, at which a tap reads a real pixel."""
-    start = window.pads[0] - tap * window.dilation
-    low = (k.max(start, 0) + (window.stride - 1)) // window.stride
-    high = (k.max(start + size, 0) + (window.stride - 1)) // window.stride
-    return k.min(low, out), k.min(high, out)
+                dw.store(sums[t][v].value, *at[t][v])

@@ -263,7 +263,7 @@ def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], 
     parts = PARTS if form.size <= 2**14 and lines >= 2 * PARTS else 1
     columns = -(-form.blocks // vectors)
     slices, height, width = window_axes(window)
-    whole = ConvWeightsRows(*sizes, (height, width), form.lanes, channels, vectors, 512, columns, parts, D, slices)
+    whole = ConvWeightsRows(*sizes, (height, width), form.lanes, channels, vectors, 256, columns, parts, D, slices)
     tasks = parts * form.R * -(-whole.C // whole.block)
     runs = next((n for n in range(1, columns) if tasks * n % low.threads == 0 or tasks * n >= 8 * low.threads), columns)
     return replace(whole, wide=-(-columns // runs))
