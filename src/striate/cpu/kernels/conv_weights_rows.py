@@ -20,7 +20,7 @@ Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
@@ -33,6 +33,9 @@ ROWS = 128
 """Output pixels that a thread copies at once, or one line where that is longer."""
 GROUP = 8
 """Columns of tiles of dy that are copied at once: with a block of x they stay in a core's second-level cache."""
+
+Ask = Callable[[IntLike, IntLike], None]
+"""Asks the memory for something while tile number ... is at line number ..."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +160,9 @@ class ConvWeightsRows(Kernel):
             for first in k.range(job.column, last, GROUP):
                 columns = first, k.min(first + GROUP, last)
                 self.bring_dy(k, dy, own["dy"], lines, line, count, columns)
+                ask = self.ahead(k, x, dy, job, lines[k.min(line + self.lines, end - 1)], columns)
                 for s in k.range(self.window[1].size):
-                    self.multiply(k, dw, own, job, s, count, columns)
+                    self.multiply(k, dw, own, job, s, count, columns, ask)
 
     def clear(self, k: Builder, dw: Tensor, job: Task, last: IntLike) -> None:
         for b in k.range(job.column * self.vectors, last):
@@ -201,33 +205,53 @@ class ConvWeightsRows(Kernel):
         for column in k.range(k.max(columns[0], self.columns - 1), columns[1]):
             yield column, tail, ragged
 
-    def multiply(self, k: Builder, dw: Tensor, own: dict[str, Tensor], job: Task, s: IntLike, lines: IntLike,
-                 columns: tuple[IntLike, IntLike]) -> None:
-        """All tiles of one tap for the rows that were copied."""
-        whole = job.channels - job.channels % self.channels
-        for column, vectors, _ in self.column_kinds(k, columns):
+    def ahead(self, k: Builder, x: Tensor, dy: Tensor, job: Task, line: tuple[IntLike, IntLike, IntLike],
+              columns: tuple[IntLike, IntLike]) -> Ask:
+        """What asks the memory for the lines that will be copied next, while tiles multiply: each a share of every line."""
+        (n, o, p), (_, P, Q), (first, pixels, step) = line, self.out, self.pixels()
+        tiles = (columns[1] - columns[0]) * (self.window[1].size * -(-job.channels // self.channels))
+        deep, wide = -(-job.channels // LINE), -(-min(self.K, GROUP * self.vectors * self.lanes) // LINE)
 
-            def tile(c: IntLike, channels: int, column: IntLike = column, vectors: int = vectors) -> None:
+        def share(tile: IntLike, lines: int) -> Iterator[IntLike]:
+            each = (tiles + (lines - 1)) // tiles
+            return k.range(tile * each, k.min(tile * each + each, lines))
+
+        def ask(tile: IntLike, i: IntLike) -> None:
+            row = k.min(self.window[0].read(p, job.r) + i * self.window[0].stride, self.H - 1)
+            for at in share(tile, pixels * deep):
+                k.prefetch(x, (n, self.slices.read(o, job.t), row, at // deep * step + first, at % deep * LINE + job.first))
+            for at in share(tile, Q * wide):
+                channel = k.min(columns[0] * (self.vectors * self.lanes) + at % wide * LINE, self.K - 1)
+                k.prefetch(dy, (n, o, k.min(p + i, P - 1), at // wide, channel))
+
+        return ask
+
+    def multiply(self, k: Builder, dw: Tensor, own: dict[str, Tensor], job: Task, s: IntLike, lines: IntLike,
+                 columns: tuple[IntLike, IntLike], ask: Ask) -> None:
+        """All tiles of one tap for the lines that were copied."""
+        tiles, rest = divmod(job.channels, self.channels)
+        for column, vectors, _ in self.column_kinds(k, columns):
+            above = (s * (columns[1] - columns[0]) + column - columns[0]) * -(-job.channels // self.channels)
+
+            def tile(i: IntLike, channels: int, column: IntLike = column, vectors: int = vectors, above: IntLike = above) -> None:
+                c = i * self.channels
+                rows = ((pixel, c, column - columns[0], m) for pixel, m in self.rows_of(k, s, lines, above + i, ask))
                 place = job.part, column * self.vectors, job.t, job.r, s, job.first + c
-                rows = ((pixel, c, column - columns[0], m) for pixel, m in self.rows_of(k, s, lines))
                 self.tile(k, dw, own, place, vectors, channels, rows)
 
-            for c in k.range(0, whole, self.channels):
-                tile(c, self.channels)
-            if whole < job.channels:
-                tile(whole, job.channels - whole)
+            for i in k.range(tiles):
+                tile(i, self.channels)
+            if rest:
+                tile(tiles, rest)
 
-    def rows_of(self, k: Builder, s: IntLike, lines: IntLike) -> Iterator[tuple[IntLike, IntLike]]:
+    def rows_of(self, k: Builder, s: IntLike, lines: IntLike, tile: IntLike, ask: Ask) -> Iterator[tuple[IntLike, IntLike]]:
         """(row of x, row of dy) of every output pixel for which tap s reads a real one; a loop that runs."""
-        (first, pixels, step), width, Q = self.pixels(), self.window[1], self.out[2]
-        if pixels == Q and width.size == 1:
-            for m in k.range(lines * Q):
-                yield m, m
-            return
+        (first, pixels, step), width = self.pixels(), self.window[1]
         left, right = width.positions(s, self.W, k.min, k.max)
         for i in k.range(lines):
+            ask(tile, i)
             for q in k.range(left, right):
-                yield i * pixels + (width.read(q, s) - first) // step, i * Q + q
+                yield i * pixels + (width.read(q, s) - first) // step, i * self.out[2] + q
 
     def tile(self, k: Builder, dw: Tensor, own: dict[str, Tensor], place: tuple[IntLike, ...], vectors: int, channels: int,
              rows: Iterator[tuple[IntLike, ...]]) -> None:
