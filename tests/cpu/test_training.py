@@ -9,6 +9,7 @@ from tests.cpu.helpers import both, close, floats
 
 import striate as st
 from striate import nn, optim
+from striate.cpu.rules import update as rules
 from striate.errors import ArgumentError, DataError, DtypeError, ShapeError
 from striate.nn import functional as F
 
@@ -294,6 +295,46 @@ def test_labels_may_be_sliced():
     close(a, b, 1e-6)
     for name in first:
         close(first[name], second[name], 1e-5, name)
+
+
+# large parameters, which are updated before the end
+
+
+def penalized(n):
+    """Weights that the loss reads too, and a layer that is used twice."""
+    twice = n.Linear(24, 24)
+    return n.Sequential(n.Conv2d(3, 6, 3, stride=2), n.Tanh(), n.Flatten(), n.Linear(54, 24), twice, n.Tanh(), twice,
+                        n.Linear(24, CLASSES))
+
+
+def trained_alone(monkeypatch, large, make, name, settings, clip_norm=None):
+    """State, losses, the names of the kernels and the bytes of the gradients after steps on batches of three sizes."""
+    monkeypatch.setattr(rules, "LARGE", large)
+    st.seed(1)
+    net = make(nn)
+    cross_entropy = nn.CrossEntropyLoss()
+    loss = lambda y, t: cross_entropy(y, t) + 0.1 * (net[0].weight ** 2).sum() + net[3].weight[:2].sum()  # noqa: E731
+    step = st.compile(net, loss if make is penalized else cross_entropy, getattr(optim, name)(**settings), clip_norm)
+    losses = [step(*batch(i, size)) for i, size in enumerate((6, 70, 1, 6, 70))]
+    program = step.program(*batch(0))
+    return {**net.state_dict(), "losses": losses}, [c.kernel.name for c in program.calls], program.memory.parts["gradients"]
+
+
+@pytest.mark.parametrize("make", [small, penalized])
+@pytest.mark.parametrize("name, settings", OPTIMIZERS[1:5:3] + OPTIMIZERS[6:], ids=str)
+def test_updates_before_the_end_change_no_bit(monkeypatch, make, name, settings):
+    """Each parameter waits for all that read its old value: input gradients, a penalty, another layer that shares it."""
+    early, names, gradients = trained_alone(monkeypatch, 4, make, name, settings)
+    late, others, all_gradients = trained_alone(monkeypatch, 2**40, make, name, settings)
+    for key in late:
+        assert np.array_equal(early[key], late[key]), key
+    assert "GemmUpdate" in names and "GemmUpdate" not in others and gradients < all_gradients / 2
+
+
+def test_clipping_wants_all_gradients_first(monkeypatch):
+    early, names, gradients = trained_alone(monkeypatch, 4, small, "SGD", {"lr": 0.1}, clip_norm=0.1)
+    late, others, all_gradients = trained_alone(monkeypatch, 2**40, small, "SGD", {"lr": 0.1}, clip_norm=0.1)
+    assert names == others and gradients == all_gradients and all(np.array_equal(early[key], late[key]) for key in late)
 
 
 # the same bits

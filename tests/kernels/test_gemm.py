@@ -5,9 +5,10 @@ import pytest
 from tests.kernels.harness import MACHINES, check, floats
 
 from striate import ops
-from striate.cpu.kernels.gemm import Gemm, GemmWeights
+from striate.cpu.kernels.gemm import Gemm, GemmUpdate, GemmWeights
 from striate.cpu.kernels.pack import AddParts, PackWeights, TurnWeights, UnpackWeights
 from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.update import Adam, Sgd
 from striate.cpu.layout import Packed
 from striate.kernel.language import narrow
 
@@ -46,6 +47,24 @@ def test_weights(M, C, K, meaning, parts):
     cuts = [slice(M * i // parts, M * (i + 1) // parts) for i in range(parts)]
     wanted = np.stack([form.pack(dy[c].T @ x[c]) for c in cuts])
     check(GemmWeights(C, K, form.lanes, 4, 2, 8, parts), {"M": M, "x": x, "dy": dy}, {"dw": wanted}, meanings=(meaning,))
+
+
+@each_machine
+@each
+def test_weight_gradient_that_ends_in_the_update(M, C, K, meaning):
+    x, dy, form = floats(M, C), floats(M, K, seed=1), form_of(C, K, meaning)
+    parameter, first, second = (form.pack(floats(K, C, seed=i)) for i in (2, 3, 4))
+    gradient, second = form.pack(dy.T @ x), np.abs(second)
+    sgd, adam = np.array([0.1, 0.9, 0.8, 0.01], np.float32), np.array([0.1, 0.9, 0.99, 1e-4, 0.01, 2.0, 3.0], np.float32)
+    both = {"mean": first, "square": second}
+    for update, states, hyper, wanted in (
+        (Sgd(plain=True), {}, sgd, [ops.SgdPlainUpdate().reference(parameter, gradient, sgd)]),
+        (Sgd(True), {"momentum_buffer": first}, sgd, ops.SgdUpdate(True).reference(parameter, gradient, first, sgd)),
+        (Adam(), both, adam, ops.AdamUpdate(False).reference(parameter, gradient, first, second, adam)),
+    ):
+        inputs = {"M": M, "x": x, "dy": dy, "parameter": parameter, "hyper": hyper, **states}
+        kernel = GemmUpdate(C, K, form.lanes, 4, 2, update=update)
+        check(kernel, inputs, dict(zip(("parameter", *states), wanted, strict=True)), meanings=(meaning,))
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)

@@ -1,7 +1,7 @@
 """How much memory a program takes: every buffer gets its place, before anything is compiled or allocated.
 
     arena        values between the first and the last call, placed by plan.py
-    store        parameters and buffers as kernels read them; gradient, state.* beside it
+    store        parameters and buffers as kernels read them; state.* beside it, and gradient beside its front
     prepared     what follows from parameters alone; constant: numbers that never change
 """
 
@@ -80,7 +80,7 @@ def lay_out(low: Lowering) -> dict[str, int]:
     homes = {value: buffer for value, (_, buffer) in low.homes.items()}
     free = [buffer for value, buffer in homes.items() if buffer.region == "store" and value not in settled]
     beside = dict.fromkeys((b.region for b in homes.values()), low.store_bytes)
-    return {**sizes, **beside, "gradient": low.store_bytes, "store": low.store_bytes + stack(free, low.store_bytes)}
+    return {**sizes, **beside, "gradient": low.gradient_bytes, "store": low.store_bytes + stack(free, low.store_bytes)}
 
 
 def buffers_of(low: Lowering) -> list[Buffer]:

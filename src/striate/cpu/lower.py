@@ -96,6 +96,8 @@ class Lowering:
     store_bytes: int = 0
     norms: dict[Value, Norm] = field(default_factory=dict)
     """What a batch norm has read and found, by its variance, for its gradient."""
+    gradient_bytes: int = 0
+    """The front of the store, whose gradients lie beside it."""
     row_losses: dict[tuple[Any, ...], dict[str, Buffer]] = field(default_factory=dict)
     """What a cross-entropy has found of its rows, for its gradient."""
     results: list[Buffer] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
     arena      values between the first and the last call, placed by plan.py; one for each run under way
     store      parameters and buffers in the form that kernels read; shared by programs that agree on it
-    gradient, state.*   beside the store, with the same offsets
+    gradient, state.*   beside the store, with the same offsets; large gradients lie in the arena
     prepared   what follows from parameters alone (packed filters, folded norms); made again when they change
     constant   numbers that never change
 
@@ -186,7 +186,8 @@ class Program:
                  for value, (form, buffer) in low.homes.items()]
         for store in shared:
             alike = [h[:4] for h in store.homes] == [h[:4] for h in homes]
-            if alike and all(h[4] or not n[4] for h, n in zip(store.homes, homes)):
+            roomy = all(name in store.regions and store.regions[name].size >= size for name, size in sizes.items())
+            if alike and roomy and all(h[4] or not n[4] for h, n in zip(store.homes, homes)):
                 return store
         return Store(homes, sizes)
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
+from striate.cpu.kernels.update import Sgd, Update
 from striate.kernel.language import Builder, IntLike, Tensor
 
 
@@ -156,25 +157,34 @@ class GemmWeights(Kernel):
         M = k.int("M")
         blocks = -(-self.K // self.lanes)
         x, dy = k.tensor("x", (M, self.C)), k.tensor("dy", (M, self.K))
-        dw = k.tensor("dw", (self.parts, blocks, self.C, self.lanes))
+        over = self.target(k, x, dy, (self.parts, blocks, self.C, self.lanes))
         groups = -(-blocks // self.vectors)
         for task in k.share(self.parts * groups):
             part, group = task // groups, task % groups
             start, stop = (M * part) // self.parts, (M * (part + 1)) // self.parts
             for kind, condition in self.group_kinds(k, group, groups, blocks):
                 for _ in k.when(condition) if condition is not None else (None,):
-                    self.pass_over(k, x, dy, dw, part, start, k.min(start + self.chunk, stop), group, kind, fresh=True)
-                    for m in k.range(start + self.chunk, stop, self.chunk):
-                        self.pass_over(k, x, dy, dw, part, m, k.min(m + self.chunk, stop), group, kind, fresh=False)
+                    over(part, start, stop, group, kind)
 
-    def pass_over(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, part: IntLike, m0: IntLike, m1: IntLike, group: IntLike,
-                  kind: tuple[int, bool], fresh: bool) -> None:
-        """All tiles of input channels over the rows m0 .. m1 - 1; the first pass begins with zeros."""
+    def target(self, k: Builder, x: Tensor, dy: Tensor, shape: tuple[int, ...]) -> Callable[..., None]:
+        """What goes over the rows start .. stop - 1 for a group of output channels."""
+        dw = k.tensor("dw", shape)
+
+        def over(part: IntLike, start: IntLike, stop: IntLike, group: IntLike, kind: tuple[int, bool]) -> None:
+            self.pass_over(k, x, dy, dw.store, part, start, k.min(start + self.chunk, stop), group, kind)
+            for m in k.range(start + self.chunk, stop, self.chunk):
+                self.pass_over(k, x, dy, dw.store, part, m, k.min(m + self.chunk, stop), group, kind, dw)
+
+        return over
+
+    def pass_over(self, k: Builder, x: Tensor, dy: Tensor, store: Callable[..., None], part: IntLike, m0: IntLike, m1: IntLike,
+                  group: IntLike, kind: tuple[int, bool], sums: Tensor | None = None) -> None:
+        """All tiles of input channels over the rows m0 .. m1 - 1; sums: what earlier rows have come to."""
         whole = self.C - self.C % self.channels
         for c in k.range(0, whole, self.channels):
-            self.tile(k, x, dy, dw, part, m0, m1, c, self.channels, group, kind, fresh)
+            self.tile(k, x, dy, store, part, m0, m1, c, self.channels, group, kind, sums)
         if whole < self.C:
-            self.tile(k, x, dy, dw, part, m0, m1, whole, self.C - whole, group, kind, fresh)
+            self.tile(k, x, dy, store, part, m0, m1, whole, self.C - whole, group, kind, sums)
 
     def group_kinds(self, k: Builder, group: IntLike, groups: int, blocks: int):
         """((vectors, is last), condition): the last group may be smaller and end in a partly filled vector."""
@@ -184,11 +194,11 @@ class GemmWeights(Kernel):
         last = ((rest, True), k.int_compare("eq", group, groups - 1))
         return [last] if groups == 1 else [((self.vectors, False), k.int_compare("lt", group, groups - 1)), last]
 
-    def tile(self, k: Builder, x: Tensor, dy: Tensor, dw: Tensor, part: IntLike, m0: IntLike, m1: IntLike, c0: IntLike,
-             channels: int, group: IntLike, kind: tuple[int, bool], fresh: bool) -> None:
+    def tile(self, k: Builder, x: Tensor, dy: Tensor, store: Callable[..., None], part: IntLike, m0: IntLike, m1: IntLike,
+             c0: IntLike, channels: int, group: IntLike, kind: tuple[int, bool], sums: Tensor | None) -> None:
         vectors, lanes, kb = kind[0], self.lanes, group * self.vectors
         ragged = self.K % lanes if kind[1] else 0
-        cells = [[k.cell(0.0, lanes) if fresh else k.cell(dw.vec(part, kb + v, c0 + t, 0, lanes=lanes)) for v in range(vectors)]
+        cells = [[k.cell(sums.vec(part, kb + v, c0 + t, 0, lanes=lanes) if sums else 0.0, lanes) for v in range(vectors)]
                  for t in range(channels)]
         for m in k.range(m0, m1):
             grads = []
@@ -201,4 +211,22 @@ class GemmWeights(Kernel):
                     cells[t][v].fma(pixel, grads[v])
         for t in range(channels):
             for v in range(vectors):
-                dw.store(cells[t][v].value, part, kb + v, c0 + t, 0)
+                store(cells[t][v].value, part, kb + v, c0 + t, 0)
+
+
+@dataclass(frozen=True)
+class GemmUpdate(GemmWeights):
+    """The weight gradient of few rows, which goes into the update of the parameters at once: it never lies in memory.
+
+    All rows are one chunk and one part.
+    """
+
+    update: Update = Sgd()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("M", "x", "dy", *self.update.places)
+
+    def target(self, k: Builder, x: Tensor, dy: Tensor, shape: tuple[int, ...]) -> Callable[..., None]:
+        finish = self.update.bind(k, shape, self.lanes)
+        return lambda part, start, stop, group, kind: self.pass_over(k, x, dy, finish, part, start, stop, group, kind)

@@ -1,4 +1,4 @@
-"""Parameter updates in place, over flat ranges of many parameters, and the norm that clips gradients.
+"""Parameter updates in place, over flat ranges of many parameters or behind a gradient's kernel, and the norm that clips.
 
     sgd     g = scale * gradient + weight_decay * parameter      hyper = (lr, momentum, 1 - dampening, weight_decay)
             m = momentum * m + (1 - dampening) * g
@@ -17,8 +17,9 @@ arXiv:1211.5063, algorithm 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.loops import elements, part_of
@@ -30,34 +31,46 @@ class Update(Kernel):
     """What the updates share: state arrays, hyper-parameters in every lane, and the gradient's scale where it is clipped."""
 
     clip: bool
+    hypers: ClassVar[int]
+    """How many numbers `hyper` holds."""
 
     @property
     def states(self) -> tuple[str, ...]:
         raise NotImplementedError
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """The arguments beside rows and gradient."""
+        return ("parameter", *self.states, "hyper", *(("scale",) if self.clip else ()))
+
+    @property
     def arguments(self) -> tuple[str, ...]:
-        return ("rows", "parameter", "gradient", *self.states, "hyper", *(("scale",) if self.clip else ()))
+        return ("rows", "gradient", *self.places)
 
-    def hyper(self, k: Builder, count: int) -> list[Num]:
-        memory = k.tensor("hyper", (count,))
-        return [k.splat(memory[i], k.lanes) for i in range(count)]
-
-    def sweep(self, k: Builder) -> Iterator[tuple]:
-        """(store(*values), parameter, gradient, *states) for every vector of the arrays."""
+    def build(self, k: Builder) -> None:
         rows = k.int("rows")
-        parameter, gradient, *states = (k.tensor(name, (rows,)) for name in ("parameter", "gradient", *self.states))
-        scale = k.splat(k.tensor("scale", (1,))[0], k.lanes) if self.clip else None
+        gradient, finish = k.tensor("gradient", (rows,)), self.bind(k, (rows,), k.lanes)
         for i, count in elements(k, rows):
-            values = [t.vec(i, lanes=k.lanes, count=count) for t in (parameter, gradient, *states)]
-            if scale is not None:
-                values[1] = values[1] * scale
+            finish(gradient.vec(i, lanes=k.lanes, count=count), i, count=count)
 
-            def store(*results: Num, i: IntLike = i, count: IntLike | None = count) -> None:
-                for tensor, value in zip((parameter, *states), results, strict=True):
-                    tensor.store(value, i, count=count)
+    def bind(self, k: Builder, shape: Sequence[IntLike], lanes: int) -> Callable[..., None]:
+        """`finish(gradient, *index, count=None)` for parameters of this shape: updates a vector of them."""
+        arrays = [k.tensor(name, shape) for name in ("parameter", *self.states)]
+        numbers = k.tensor("hyper", (self.hypers,))
+        hyper = [k.splat(numbers[i], lanes) for i in range(self.hypers)]
+        scale = k.splat(k.tensor("scale", (1,))[0], lanes) if self.clip else None
 
-            yield store, *values
+        def finish(gradient: Num, *index: IntLike, count: IntLike | None = None) -> None:
+            values = [array.vec(*index, lanes=lanes, count=count) for array in arrays]
+            results = self.step(k, hyper, gradient if scale is None else gradient * scale, *values)
+            for array, value in zip(arrays, results, strict=True):
+                array.store(value, *index, count=count)
+
+        return finish
+
+    def step(self, k: Builder, hyper: Sequence[Num], gradient: Num, parameter: Num, *states: Num) -> tuple[Num, ...]:
+        """The new parameter and states."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -67,21 +80,20 @@ class Sgd(Update):
     nesterov: bool = False
     plain: bool = False
     clip: bool = False
+    hypers = 4
 
     @property
     def states(self) -> tuple[str, ...]:
         return () if self.plain else ("momentum_buffer",)
 
-    def build(self, k: Builder) -> None:
-        lr, momentum, fresh, weight_decay = self.hyper(k, 4)
-        for store, parameter, gradient, *buffers in self.sweep(k):
-            d = k.fma(weight_decay, parameter, gradient)
-            if self.plain:
-                store(parameter - lr * d)
-                continue
-            buffer = k.fma(momentum, buffers[0], fresh * d)
-            step = k.fma(momentum, buffer, d) if self.nesterov else buffer
-            store(parameter - lr * step, buffer)
+    def step(self, k: Builder, hyper: Sequence[Num], gradient: Num, parameter: Num, *states: Num) -> tuple[Num, ...]:
+        lr, momentum, fresh, weight_decay = hyper
+        d = k.fma(weight_decay, parameter, gradient)
+        if self.plain:
+            return (parameter - lr * d,)
+        buffer = k.fma(momentum, states[0], fresh * d)
+        step = k.fma(momentum, buffer, d) if self.nesterov else buffer
+        return parameter - lr * step, buffer
 
 
 @dataclass(frozen=True)
@@ -90,23 +102,24 @@ class Adam(Update):
 
     decoupled: bool = False
     clip: bool = False
+    hypers = 7
 
     @property
     def states(self) -> tuple[str, ...]:
         return ("mean", "square")
 
-    def build(self, k: Builder) -> None:
-        lr, beta1, beta2, eps, weight_decay, unbias, unbias_root = self.hyper(k, 7)
+    def step(self, k: Builder, hyper: Sequence[Num], gradient: Num, parameter: Num, *states: Num) -> tuple[Num, ...]:
+        lr, beta1, beta2, eps, weight_decay, unbias, unbias_root = hyper
         keep, rate = 1.0 - lr * weight_decay, lr * unbias
-        for store, parameter, gradient, mean, square in self.sweep(k):
-            if self.decoupled:
-                parameter, d = parameter * keep, gradient
-            else:
-                d = k.fma(weight_decay, parameter, gradient)
-            mean = k.fma(beta1, mean, (1.0 - beta1) * d)
-            square = k.fma(beta2, square, (1.0 - beta2) * d * d)
-            root = k.fma(k.unary("sqrt", square), unbias_root, eps)
-            store(parameter - rate * mean / root, mean, square)
+        mean, square = states
+        if self.decoupled:
+            parameter, d = parameter * keep, gradient
+        else:
+            d = k.fma(weight_decay, parameter, gradient)
+        mean = k.fma(beta1, mean, (1.0 - beta1) * d)
+        square = k.fma(beta2, square, (1.0 - beta2) * d * d)
+        root = k.fma(k.unary("sqrt", square), unbias_root, eps)
+        return parameter - rate * mean / root, mean, square
 
 
 @dataclass(frozen=True)

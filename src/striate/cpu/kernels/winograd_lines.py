@@ -7,15 +7,13 @@ Five lines of outputs take 9 products where there were 25. Only the height is tr
 another as it lies in memory, whatever its channels, and along a line of points the taps s are those of a direct convolution.
 So this pays for a few channels already, where transforms of both axes would cost more than the products that they save.
 
-    dw[k, r, s, c] = sum_e G[e, r] ( sum over n, tiles and q of v[e, q + s, c] * d[e, q, k] )        d = A dy
-
 The input gradient is the same convolution of dy, with the lines of the filter in the opposite order.
 
 Points    0, +-1/2, +-7/8, +-3/2, +-3: errors come to four times those of the direct sums, a few units of 1e-6 beside the
           largest output. All numbers in A and B are exact in float32. A pair +-a shares its even and its odd half
-Layouts   x (N, H, W, C)   w (K/lanes, 5, S, C, lanes)   u (K/lanes, 9, S, C, lanes)   y (N, P, Q, K)   dw (parts, as w)
-Work      a task of the convolution is a tile of five lines of outputs, one of the gradient a fixed part of the batch
-Scratch   a thread's own: v, and m, the sums at the points (of the gradient: v, d and the sums)
+Layouts   x (N, H, W, C)   w (K/lanes, 5, S, C, lanes)   u (K/lanes, 9, S, C, lanes)   y (N, P, Q, K)
+Work      a task is a tile of five lines of outputs
+Scratch   a thread's own: v, and m, the sums at the points
 Registers those of the direct kernels, whose tiles these are
 
 Source: Lavin & Gray, Fast algorithms for convolutional neural networks, arXiv:1509.09308, in one dimension; the points were
@@ -31,8 +29,6 @@ from itertools import combinations, groupby
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps
-from striate.cpu.kernels.conv_weights import ConvWeights
-from striate.cpu.kernels.loops import part_of
 from striate.cpu.kernels.winograd import LINE, Shape, channel_vectors, floats, packed_shape, private
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
@@ -267,113 +263,13 @@ class WinogradLines(Kernel):
                         own["m"].store(cell.value, e, q + p, i, 0)
 
 
-@dataclass(frozen=True)
-class WinogradLinesWeights(Kernel):
-    """The weight gradient `direct`, of a window five pixels high at stride 1, by way of the points."""
-
-    direct: ConvWeights
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return ("N", "x", "dy", "dw", "scratch")
-
-    @property
-    def parts(self) -> int:
-        return self.direct.parts
-
-    @property
-    def lines(self) -> Lines:
-        return Lines(self.direct.H, self.direct.out[0], -self.direct.window[0].pads[0])
-
-    @property
-    def blocks(self) -> int:
-        return -(-self.direct.K // self.direct.lanes)
-
-    @property
-    def points(self) -> int:
-        """Points at a time: three where a tile of one would have too few sums to hide the latency of the FMA."""
-        few = 3 * self.direct.window[1].size * self.direct.C <= self.direct.taps
-        return 3 if few else 1
-
-    def scratch(self) -> dict[str, Shape]:
-        """The pixels and the gradients of an image at the points, and the sums."""
-        direct, tiles = self.direct, self.lines.count
-        inner = direct.window[1].size * direct.C
-        return {
-            "v": lines_shape(tiles * SIDE, direct.W * direct.C),
-            "d": lines_shape(tiles * SIDE, direct.out[1] * direct.K),
-            "sums": packed_shape(SIDE, self.blocks, inner, direct.lanes),
-        }
-
-    def scratch_floats(self) -> int:
-        """Floats of scratch that each thread needs."""
-        return floats(self.scratch())
-
-    def build(self, k: Builder) -> None:
-        N, direct, lines, own = k.int("N"), self.direct, self.lines, private(k, self.scratch())
-        (P, Q), S, C = direct.out, direct.window[1].size, direct.C
-        x, dy = k.tensor("x", (N, direct.H, direct.W * C)), k.tensor("dy", (N, P, Q * direct.K))
-        dw = k.tensor("dw", (self.parts, self.blocks, TAPS, S * C, direct.lanes))
-        for part in k.share(self.parts):
-            for i in k.range(SIDE * self.blocks * S * C):
-                own["sums"].view((SIDE * self.blocks * S * C, direct.lanes)).store(k.constant(0.0, direct.lanes), i, 0)
-            for image in k.range(*part_of(part, self.parts, N)):
-                for t in k.range(lines.count):
-                    for inside in chosen(k, t, lines.kinds):
-                        to_points(k, separate, x, image, t * TILE + lines.first, inside, direct.W * C, own["v"], t * SIDE)
-                    for inside in chosen(k, t, lines.outputs):
-                        to_points(k, evaluate, dy, image, t * TILE, inside, Q * direct.K, own["d"], t * SIDE)
-                for first, count, vectors, ragged in direct.column_kinds(self.blocks, direct.K):
-                    for i in k.range(count):
-                        self.products(k, own, i * direct.vectors + first, vectors, ragged)
-            self.back(k, own["sums"], dw, part)
-
-    def products(self, k: Builder, own: Scratch, kb: IntLike, vectors: int, ragged: int) -> None:
-        """Add the products of an image to the sums of a few vectors of output channels."""
-        direct = self.direct
-        for e in k.range(0, SIDE, self.points):
-            for first, count, pairs in direct.tiles(direct.C, direct.window[1].size):
-                for i in k.range(count):
-                    self.tile(k, own, e, kb, vectors, ragged, [(s, c + (i * direct.taps + first)) for s, c in pairs])
-
-    def tile(self, k: Builder, own: Scratch, e: IntLike, kb: IntLike, vectors: int, ragged: int,
-             pairs: list[tuple[int, IntLike]]) -> None:
-        direct, lanes, width = self.direct, self.direct.lanes, self.direct.window[1]
-        places = [[[(e + i, kb + v, s * direct.C + c, 0) for v in range(vectors)] for s, c in pairs] for i in range(self.points)]
-        cells = [[[k.cell(own["sums"].vec(*at, lanes=lanes)) for at in row] for row in point] for point in places]
-        for t in k.range(self.lines.count):
-            for first, last, valid in direct.segments(sorted({s for s, _ in pairs})):
-                for q in k.range(first, last):
-                    for i, point in enumerate(cells):
-                        line = t * SIDE + e + i
-                        grads = [own["d"].vec(line, q * direct.K + (kb + v) * lanes, lanes=lanes,
-                                              count=ragged if ragged and v == vectors - 1 else None) for v in range(vectors)]
-                        for (s, c), row in zip(pairs, point, strict=True):
-                            if s in valid:
-                                pixel = k.splat(own["v"][line, width.read(q, s) * direct.C + c], lanes)
-                                for cell, grad in zip(row, grads, strict=True):
-                                    cell.fma(pixel, grad)
-        for point, own_places in zip(cells, places, strict=True):
-            for row, row_places in zip(point, own_places, strict=True):
-                for cell, at in zip(row, row_places, strict=True):
-                    own["sums"].store(cell.value, *at)
-
-    def back(self, k: Builder, sums: Tensor, dw: Tensor, part: IntLike) -> None:
-        """dw = G' sums."""
-        for b in k.range(self.blocks):
-            for at in k.range(self.direct.window[1].size * self.direct.C):
-                scaled = [sums.vec(e, b, at, 0, lanes=self.direct.lanes) * SCALE[e] for e in range(SIDE)]
-                for r, value in enumerate(collect(k, scaled)):
-                    dw.store(value, part, b, r, at, 0)
-
-
 def lines_pay(conv: ConvDirect) -> bool:
     """Whether a convolution has such windows, and the way by the points beats the direct one by an eighth at least.
 
     In cycles for an image, as measured: a product takes one, and 60 a vector of v or of outputs on its way.
 
     >>> taps = Taps(5, 0, 1, 1)
-    >>> [lines_pay(ConvDirect(C, 14, 14, 16, 10, 10, (5, 5), taps, taps)) for C in (1, 6)]
+    >>> [lines_pay(ConvDirect(C, 14, 14, 6, 10, 10, (5, 5), taps, taps, lanes=8)) for C in (1, 6)]
     [False, True]
     """
     rows = conv.rows
@@ -384,21 +280,3 @@ def lines_pay(conv: ConvDirect) -> bool:
     products = conv.C * blocks * sum(len(conv.columns.inside(q, conv.W)) for q in range(conv.Q))
     direct = products * sum(len(rows.inside(p, conv.H)) for p in range(conv.P))
     return direct > 1.125 * lines.count * (SIDE * products + 60 * (conv.W * conv.C / conv.lanes + conv.Q * blocks))
-
-
-def lines_weights_pay(direct: ConvWeights, batch: int) -> bool:
-    """The same for the weight gradient of a batch, each part of which has sums that cost 100 cycles a tap.
-
-    A direct tile of few sums waits for its products: it takes four vectors of 16 lanes, or eight narrower ones, to keep busy.
-    """
-    height, width = direct.window
-    if (height.size, height.stride, height.dilation, direct.groups, direct.D) != (TAPS, 1, 1, 1, 1):
-        return False
-    (P, Q), blocks = direct.out, -(-direct.K // direct.lanes)
-    lines = Lines(direct.H, P, -height.pads[0])
-    products = direct.C * blocks * sum(len(width.taps_inside(q, direct.W)) for q in range(Q))
-    busy = len(direct.tiles(direct.C, width.size)[0][2]) * min(direct.vectors, blocks) / (4 if direct.lanes > 8 else 8)
-    whole = products * sum(len(height.taps_inside(p, direct.H)) for p in range(P)) / min(1, busy)
-    ways = lines.count * 60 * (direct.W * direct.C + Q * direct.K) / direct.lanes
-    sums = direct.parts * blocks * width.size * direct.C * 100
-    return batch * whole > 1.125 * (batch * (lines.count * SIDE * products + ways) + sums)

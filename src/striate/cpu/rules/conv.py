@@ -21,7 +21,8 @@ from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseW
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.winograd_lines import WinogradLines, WinogradLinesWeights, lines_pay, lines_weights_pay
+from striate.cpu.kernels.winograd_lines import WinogradLines, lines_pay
+from striate.cpu.kernels.winograd_lines_weights import WinogradLinesWeights, lines_weights_pay
 from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays
 from striate.cpu.layout import Packed, channels_last
 from striate.cpu.lower import Lowering, rule

@@ -2,24 +2,35 @@
 
 Parameters of one optimizer group lie one after the other, and so do their gradients and their state: the region "store" and
 the regions "gradient" and "state..." have the same offsets. One call updates them all.
+
+A large parameter is updated alone, right after the last call that reads its gradient or its old value. So the gradient lies
+in the arena, in memory that others have before and after it, and is still in a cache. Of a linear layer with few rows it
+need not lie anywhere: its kernel ends in the update. Clipping wants all gradients first and keeps them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from striate import ops
 from striate.cpu.kernels import update as kernels
+from striate.cpu.kernels.gemm import GemmUpdate, GemmWeights
 from striate.cpu.kernels.pointwise import FULL, Chain, Pointwise
 from striate.cpu.layout import plain
-from striate.cpu.lower import Lowering, rule
+from striate.cpu.lower import Call, Lowering, rule
 from striate.cpu.plan import Buffer, aligned
 
 if TYPE_CHECKING:
     from striate.cpu.fuse import Group
+    from striate.cpu.layout import Form
     from striate.graph import Node
 
 NORM_PARTS = 64
+LARGE = 2**20
+"""Bytes of a parameter that is updated alone."""
+FEW_ROWS = 64
+"""Rows of a linear layer whose gradient goes into the update at once: all of them pass over a tile of the weights together."""
 
 
 @rule(ops.SgdUpdate, ops.SgdPlainUpdate, ops.AdamUpdate)
@@ -74,28 +85,31 @@ def _apart(low: Lowering, source: Buffer, size: int) -> Buffer:
 
 
 def _optimize(low: Lowering) -> None:
-    """Lay out each group's parameters, gradients and states side by side, and update them."""
+    """Lay out each group's parameters, gradients and states side by side, and update them; large parameters one by one."""
     groups: dict[tuple, list[Node]] = {}
     for node in low.updates:
         groups.setdefault((node.op, node.inputs[2 + _states(node)]), []).append(node)
+    alone = [] if low.clipping else [node for node in low.updates if _is_large(low, node)]
     offset, spans = 0, []
     for key, nodes in groups.items():
         start = offset
         for node in nodes:
-            offset = _settle(low, node, offset)
-        spans.append((key, nodes, start, offset))
-    low.store_bytes = offset
+            offset = offset if node in alone else _settle(low, node, offset)
+        if offset > start:
+            spans.append((key, nodes[0], start, offset))
+    low.gradient_bytes = offset
     scale = _clip_scale(low, spans)
-    for (op, hyper), nodes, start, end in spans:
+    for (op, hyper), node, start, end in spans:
         kernel, names = _kernel(op, scale is not None)
         places = {"parameter": _span("store", start, end), "gradient": _span("gradient", start, end)}
         places |= {name: _span(f"state.{name}", start, end) for name in names}
         places["hyper"] = low.need(hyper, plain(hyper.shape))
         if scale is not None:
             places["scale"] = scale
-        low.node = nodes[0]
+        low.node = node
         low.call(kernel, rows=(end - start) // 4, **places)
     low.node = None
+    low.store_bytes = _update_alone(low, alone, offset)
 
 
 def _states(node: Node) -> int:
@@ -103,24 +117,88 @@ def _states(node: Node) -> int:
     return len(node.inputs) - 3
 
 
-def _settle(low: Lowering, node: Node, offset: int) -> int:
-    """Give a parameter, its gradient and its state their common offset; returns the next one."""
-    parameter, gradient, *states = node.inputs[: 2 + _states(node)]
+def _gradient(low: Lowering, node: Node) -> tuple[Form, Buffer]:
+    """The form of a parameter, and its gradient in that form."""
+    parameter, gradient, *_ = node.inputs
     if parameter not in low.homes:
         low.need(parameter, plain(parameter.shape))
-    form, home = low.homes[parameter]
-    source = low.need(gradient, form)
+    form = low.homes[parameter][0]
+    return form, low.need(gradient, form)
+
+
+def _is_large(low: Lowering, node: Node) -> bool:
+    """Whether a parameter is worth a call of its own, and its gradient lies in memory that nothing else will change."""
+    form, source = _gradient(low, node)
+    return form.size * 4 >= LARGE and source.region == "arena"
+
+
+def _settle(low: Lowering, node: Node, offset: int) -> int:
+    """Give a parameter, its gradient and its state their common offset; returns the next one."""
+    gradient, (form, source) = node.inputs[1], _gradient(low, node)
     if source.region != "arena" or source.offset or source.claimed:
         target = low.buffer(f"{gradient.name}.own", form.size)
         copy(low, source, target, form.size)
         source = target
-    source.region, source.claimed = "gradient", True
-    home.offset = source.offset = offset
-    for value, name in zip(states, _state_names(node.op), strict=True):
-        state = low.need(value, form)
-        state.region, state.offset = f"state.{name}", offset
-    low.settled.append((parameter, form, offset))
+    source.region, source.claimed, source.offset = "gradient", True, offset
+    _place(low, node, offset)
     return offset + aligned(form.size * 4)
+
+
+def _place(low: Lowering, node: Node, offset: int) -> dict[str, Buffer]:
+    """Give a parameter and its state their common offset; returns what an update's kernel takes but for the gradient."""
+    parameter, _, *states = node.inputs[: 2 + _states(node)]
+    form, home = low.homes[parameter]
+    home.offset = offset
+    places = {"parameter": home}
+    for value, name in zip(states, _state_names(node.op), strict=True):
+        places[name] = low.need(value, form)
+        places[name].region, places[name].offset = f"state.{name}", offset
+    low.settled.append((parameter, form, offset))
+    return places
+
+
+def _update_alone(low: Lowering, nodes: list[Node], offset: int) -> int:
+    """Lay out these parameters, update each as soon as that may be, and count the calls anew; returns the next offset."""
+    after: dict[int, list[Call]] = {}
+    users, kept = low.graph.users(), {*low.graph.outputs, *low.graph.updates.values()}
+    for node in nodes:
+        gradient, hyper = node.inputs[1], node.inputs[-1]
+        form, source = _gradient(low, node)
+        places = _place(low, node, offset) | {"hyper": low.need(hyper, plain(hyper.shape))}
+        named = [i for i, call in enumerate(low.calls) if source in call.arguments.values()]
+        read = [i for i, call in enumerate(low.calls) if places["parameter"] in call.arguments.values()]
+        kernel, _ = _kernel(node.op, clipped=False)
+        only = len(named) == 1 and users[gradient] == [node] and gradient not in kept and max(read, default=-1) < named[0]
+        joined = _with_update(low.calls[named[0]], kernel, places) if only else None
+        if joined:
+            low.calls[named[0]] = joined
+        else:
+            call = Call(kernel, {"rows": form.size, "gradient": source, **places}, node)
+            after.setdefault(max(named + read), []).append(call)
+        offset += aligned(form.size * 4)
+    low.calls = [call for i, each in enumerate(low.calls) for call in (each, *after.get(i, ()))]
+    _count_anew(low)
+    return offset
+
+
+def _with_update(call: Call, update: kernels.Update, places: dict[str, Buffer]) -> Call | None:
+    """A call that makes a gradient, ending in the update; None where its kernel does not know a gradient at once."""
+    old, rows = call.kernel, call.arguments.get("M")
+    if not isinstance(old, GemmWeights) or old.parts > 1 or not isinstance(rows, int) or rows > FEW_ROWS:
+        return None
+    kernel = GemmUpdate(old.C, old.K, old.lanes, old.channels, old.vectors, update=update)
+    kept = {name: value for name, value in call.arguments.items() if name != "dw"}
+    return replace(call, kernel=kernel, arguments=kept | places)
+
+
+def _count_anew(low: Lowering) -> None:
+    """When each buffer is first and last named, now that calls have moved."""
+    named = [[b for b in call.arguments.values() if isinstance(b, Buffer)] for call in low.calls]
+    for buffer in (b for buffers in named for b in buffers):
+        buffer.first = buffer.last = -1
+    for i, buffers in enumerate(named):
+        for buffer in buffers:
+            buffer.use(i)
 
 
 def _span(region: str, start: int, end: int) -> Buffer:
@@ -131,7 +209,7 @@ def _state_names(op: ops.Op) -> tuple[str, ...]:
     return {ops.SgdPlainUpdate: (), ops.SgdUpdate: ("momentum_buffer",), ops.AdamUpdate: ("mean", "square")}[type(op)]
 
 
-def _kernel(op: ops.Op, clipped: bool) -> tuple[kernels.Sgd | kernels.Adam, tuple[str, ...]]:
+def _kernel(op: ops.Op, clipped: bool) -> tuple[kernels.Update, tuple[str, ...]]:
     if isinstance(op, ops.AdamUpdate):
         return kernels.Adam(op.decoupled, clip=clipped), _state_names(op)
     nesterov = isinstance(op, ops.SgdUpdate) and op.nesterov

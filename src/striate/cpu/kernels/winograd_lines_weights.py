@@ -1,0 +1,156 @@
+"""Weight gradient by Winograd's F(5, 5) down the lines of an image: windows five pixels high at stride 1, channels last.
+
+    dw[k, r, s, c] = sum_e G[e, r] ( sum over n, tiles and q of v[e, q + s, c] * d[e, q, k] )        v = B' x,  d = A dy
+
+Nine lines of x and the five lines of dy that they meet come to nine points: 9 products where there were 25.
+
+Layouts   x (N, H, W, C)   dy (N, P, Q, K)   dw (parts, K/lanes, 5, S, C, lanes), zero past K
+Work      a task is a fixed part of the batch; image after image goes to the points and into the part's sums
+Scratch   v and d of an image and the sums: a thread's own
+Registers those of the direct gradient, whose tiles these are; where those would be few, three points at a time
+
+The points, the transforms and their source stand in winograd_lines.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.conv_weights import ConvWeights
+from striate.cpu.kernels.loops import part_of
+from striate.cpu.kernels.winograd import Shape, floats, packed_shape, private
+from striate.cpu.kernels.winograd_lines import (
+    SCALE,
+    SIDE,
+    TAPS,
+    TILE,
+    Lines,
+    Scratch,
+    chosen,
+    collect,
+    evaluate,
+    lines_shape,
+    separate,
+    to_points,
+)
+from striate.kernel.language import Builder, IntLike, Tensor
+
+
+@dataclass(frozen=True)
+class WinogradLinesWeights(Kernel):
+    """The weight gradient `direct`, of a window five pixels high at stride 1, by way of the points."""
+
+    direct: ConvWeights
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("N", "x", "dy", "dw", "scratch")
+
+    @property
+    def parts(self) -> int:
+        return self.direct.parts
+
+    @property
+    def lines(self) -> Lines:
+        return Lines(self.direct.H, self.direct.out[0], -self.direct.window[0].pads[0])
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.direct.K // self.direct.lanes)
+
+    @property
+    def points(self) -> int:
+        """Points at a time: three where a tile of one would have too few sums to hide the latency of the FMA."""
+        few = 3 * self.direct.window[1].size * self.direct.C <= self.direct.taps
+        return 3 if few else 1
+
+    def scratch(self) -> dict[str, Shape]:
+        """The pixels and the gradients of an image at the points, and the sums."""
+        direct, tiles = self.direct, self.lines.count
+        inner = direct.window[1].size * direct.C
+        return {
+            "v": lines_shape(tiles * SIDE, direct.W * direct.C),
+            "d": lines_shape(tiles * SIDE, direct.out[1] * direct.K),
+            "sums": packed_shape(SIDE, self.blocks, inner, direct.lanes),
+        }
+
+    def scratch_floats(self) -> int:
+        """Floats of scratch that each thread needs."""
+        return floats(self.scratch())
+
+    def build(self, k: Builder) -> None:
+        N, direct, lines, own = k.int("N"), self.direct, self.lines, private(k, self.scratch())
+        (P, Q), S, C = direct.out, direct.window[1].size, direct.C
+        x, dy = k.tensor("x", (N, direct.H, direct.W * C)), k.tensor("dy", (N, P, Q * direct.K))
+        dw = k.tensor("dw", (self.parts, self.blocks, TAPS, S * C, direct.lanes))
+        for part in k.share(self.parts):
+            for i in k.range(SIDE * self.blocks * S * C):
+                own["sums"].view((SIDE * self.blocks * S * C, direct.lanes)).store(k.constant(0.0, direct.lanes), i, 0)
+            for image in k.range(*part_of(part, self.parts, N)):
+                for t in k.range(lines.count):
+                    for inside in chosen(k, t, lines.kinds):
+                        to_points(k, separate, x, image, t * TILE + lines.first, inside, direct.W * C, own["v"], t * SIDE)
+                    for inside in chosen(k, t, lines.outputs):
+                        to_points(k, evaluate, dy, image, t * TILE, inside, Q * direct.K, own["d"], t * SIDE)
+                for first, count, vectors, ragged in direct.column_kinds(self.blocks, direct.K):
+                    for i in k.range(count):
+                        self.products(k, own, i * direct.vectors + first, vectors, ragged)
+            self.back(k, own["sums"], dw, part)
+
+    def products(self, k: Builder, own: Scratch, kb: IntLike, vectors: int, ragged: int) -> None:
+        """Add the products of an image to the sums of a few vectors of output channels."""
+        direct = self.direct
+        for e in k.range(0, SIDE, self.points):
+            for first, count, pairs in direct.tiles(direct.C, direct.window[1].size):
+                for i in k.range(count):
+                    self.tile(k, own, e, kb, vectors, ragged, [(s, c + (i * direct.taps + first)) for s, c in pairs])
+
+    def tile(self, k: Builder, own: Scratch, e: IntLike, kb: IntLike, vectors: int, ragged: int,
+             pairs: list[tuple[int, IntLike]]) -> None:
+        direct, lanes, width = self.direct, self.direct.lanes, self.direct.window[1]
+        places = [[[(e + i, kb + v, s * direct.C + c, 0) for v in range(vectors)] for s, c in pairs] for i in range(self.points)]
+        cells = [[[k.cell(own["sums"].vec(*at, lanes=lanes)) for at in row] for row in point] for point in places]
+        for t in k.range(self.lines.count):
+            for first, last, valid in direct.segments(sorted({s for s, _ in pairs})):
+                for q in k.range(first, last):
+                    for i, point in enumerate(cells):
+                        line = t * SIDE + e + i
+                        grads = [own["d"].vec(line, q * direct.K + (kb + v) * lanes, lanes=lanes,
+                                              count=ragged if ragged and v == vectors - 1 else None) for v in range(vectors)]
+                        for (s, c), row in zip(pairs, point, strict=True):
+                            if s in valid:
+                                pixel = k.splat(own["v"][line, width.read(q, s) * direct.C + c], lanes)
+                                for cell, grad in zip(row, grads, strict=True):
+                                    cell.fma(pixel, grad)
+        for point, own_places in zip(cells, places, strict=True):
+            for row, row_places in zip(point, own_places, strict=True):
+                for cell, at in zip(row, row_places, strict=True):
+                    own["sums"].store(cell.value, *at)
+
+    def back(self, k: Builder, sums: Tensor, dw: Tensor, part: IntLike) -> None:
+        """dw = G' sums."""
+        for b in k.range(self.blocks):
+            for at in k.range(self.direct.window[1].size * self.direct.C):
+                scaled = [sums.vec(e, b, at, 0, lanes=self.direct.lanes) * SCALE[e] for e in range(SIDE)]
+                for r, value in enumerate(collect(k, scaled)):
+                    dw.store(value, part, b, r, at, 0)
+
+
+def lines_weights_pay(direct: ConvWeights, batch: int) -> bool:
+    """Whether a batch has such windows, and the way by the points beats the direct one by an eighth at least.
+
+    In cycles, as measured: a product takes one, a vector of v or of d 60 on its way, and the sums of a part 100 a tap.
+    A direct tile of few sums waits for its products: it takes four vectors of 16 lanes, or eight narrower ones, to keep busy.
+    """
+    height, width = direct.window
+    if (height.size, height.stride, height.dilation, direct.groups, direct.D) != (TAPS, 1, 1, 1, 1):
+        return False
+    (P, Q), blocks = direct.out, -(-direct.K // direct.lanes)
+    lines = Lines(direct.H, P, -height.pads[0])
+    products = direct.C * blocks * sum(len(width.taps_inside(q, direct.W)) for q in range(Q))
+    busy = len(direct.tiles(direct.C, width.size)[0][2]) * min(direct.vectors, blocks) / (4 if direct.lanes > 8 else 8)
+    whole = products * sum(len(height.taps_inside(p, direct.H)) for p in range(P)) / min(1, busy)
+    ways = lines.count * 60 * (direct.W * direct.C + Q * direct.K) / direct.lanes
+    sums = direct.parts * blocks * width.size * direct.C * 100
+    return batch * whole > 1.125 * (batch * (lines.count * SIDE * products + ways) + sums)
