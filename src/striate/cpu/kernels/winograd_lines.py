@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from itertools import combinations, groupby
 
 from striate.cpu.kernels.base import Kernel
@@ -39,7 +40,7 @@ SCALE = tuple(1 / math.prod(p - other for other in POINTS if other != p) for p i
 """The factor in each row of G: 1 / (the value of row e of B' at point e)."""
 
 Scratch = dict[str, Tensor]
-Finish = Callable[..., None]
+Finish = Callable[..., Any]
 Matrix = Callable[[Builder, Sequence["Maybe"]], list["Maybe"]]
 Maybe = Num | None
 """A line of pixels, or none where a line lies outside of the image."""
