@@ -1,18 +1,23 @@
 """Sums that kernels take of their results while they write them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from tests.kernels.harness import MACHINES, check, compiled, floats, last
 from tests.kernels.test_conv_direct import form_of as conv_form
 from tests.kernels.test_conv_direct import weights
+from tests.kernels.test_depthwise import lanes_of, pack
 from tests.kernels.test_gemm import form_of
 
 from striate import ops
 from striate.cpu.kernels import conv_direct
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps
+from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases
 from striate.cpu.kernels.gemm import Gemm
 from striate.cpu.kernels.pointwise import CHANNEL, FULL, Chain
 from striate.cpu.kernels.tally import Moments, Sums
+from striate.cpu.rules.conv import phase
 from striate.window import windows
 
 PARTS = 4
@@ -97,3 +102,31 @@ def test_moments_of_a_convolution(shape, window, heavy, meaning, monkeypatch):
     compiled.cache_clear()  # the same specification is another kernel now
     check(kernel, conv_direct_inputs, wanted, 1e-4, meanings=(meaning,))
     compiled.cache_clear()
+
+
+@each_machine
+@pytest.mark.parametrize("stride", [1, 2])
+def test_sums_of_a_depthwise_input_gradient(stride, meaning):
+    """Of one kernel, and of all phases of a stride together."""
+    C, H, W = 19, 7, 6
+    window = windows(3, stride, 1)
+    P, Q = (w.out(n) for w, n in zip(window, (H, W)))
+    lanes = lanes_of(meaning, C)
+    weight, dy, other = floats(C, 1, 3, 3, seed=1), floats(2, C, P, Q), floats(2, H, W, C, seed=2)
+    dx = last(ops.Conv2dInputGradient(window, C, (H, W)).reference(dy, weight))
+    chain = Chain((FULL,), ((ops.ReLUGradient(), (0, 1)), (ops.Multiply(), (2, 1))), (2,), tally=Sums((2, 3), PARTS))
+    phases = []
+    for h, w in product(range(stride), repeat=2):
+        O, S = -(-(H - h) // stride), -(-(W - w) // stride)
+        phases.append(Depthwise(C, P, Q, C, O, S, (3, 3), phase(window[0], h), phase(window[1], w), C, (H, W),
+                                (stride, stride), (h, w), lanes=lanes, pixels=4, chain=chain, ahead=True))
+    kernel = phases[0] if stride == 1 else DepthwisePhases(tuple(phases))
+    kept, lines = np.where(other > 0, dx, 0), 2 * -(-H // stride)
+    part = np.zeros((PARTS, 2, C), np.float32)
+    for i in range(PARTS):
+        for line in range(lines * i // PARTS, lines * (i + 1) // PARTS):
+            n, p = divmod(line, lines // 2)
+            rows = slice(p * stride, p * stride + stride)
+            part[i] += [kept[n, rows].sum((0, 1)), (kept * other)[n, rows].sum((0, 1))]
+    inputs = {"N": 2, "x": last(dy), "w": pack(weight, lanes), "e0": other}
+    check(kernel, inputs, {"y0": kept, "part": part}, 1e-4, meanings=(meaning,))

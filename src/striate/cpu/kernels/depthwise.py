@@ -18,14 +18,15 @@ Source: Zhang, Lo & Lu, High performance depthwise and pointwise convolutions on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_direct import ConvDirect
 from striate.cpu.kernels.loops import part_of
-from striate.cpu.kernels.tally import Tally
+from striate.cpu.kernels.pointwise import Chain, End, Spot
+from striate.cpu.kernels.tally import Sums, Tally
 from striate.cpu.kernels.winograd import channel_vectors
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
@@ -50,20 +51,23 @@ class Depthwise(ConvDirect):
     def build(self, k: Builder) -> None:
         N, depth = k.int("N"), self.depth
         x, w = k.tensor("x", (N, depth.D, self.H, self.W, self.C)), k.tensor("w", weight_shape(self))
-        finish = self.chain.bind(k, (N, *self.written))
-        for task in k.share(N * depth.O * self.P):
-            self.line(k, x, w, finish, self.row_of(task))
+        end = self.chain.bind(k, (N, *self.written))
+        for part, first, last in end.parts(N * depth.O * self.P, self.Q):
+            for task in k.range(first, last):
+                self.line(k, x, w, end, self.row_of(task), (part, (task - first) * self.Q))
 
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
-        """Its few products leave no time: sums cost as much as another pass over the result."""
-        return False
+        """Sums of what is read anyway; its few products leave no time for moments, which cost as much as another pass."""
+        return issubclass(kind, Sums) and super().tallies(kind, arguments)
 
-    def line(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., Any], row: Place) -> None:
+    def line(self, k: Builder, x: Tensor, w: Tensor, end: End, row: Place, spot: Spot) -> None:
         """One row of outputs."""
+        part, seen = spot
         for q0, pixels, valid, repeat in self.column_tiles():
             for step in k.range(repeat):
+                q = q0 + step * pixels
                 for vector, count in channel_vectors(k, self.C, self.lanes):
-                    self.sums(k, x, w, finish, row, q0 + step * pixels, vector, pixels, valid, count)
+                    self.sums(k, x, w, end, row, q, vector, pixels, valid, count, (part, seen + q))
 
     def ask_ahead(self, k: Builder, x: Tensor, row: Place, q: IntLike, pixels: int, c: IntLike) -> None:
         """Ask for what a tile of the next output row reads, and this row does not; behind the last row it may be anything."""
@@ -74,12 +78,15 @@ class Depthwise(ConvDirect):
                 k.prefetch(x, (n, o * slices.step + slices.first, p * rows.step + rows.first + h,
                                q * columns.step + columns.first + w, c))
 
-    def sums(self, k: Builder, x: Tensor, w: Tensor, finish: Callable[..., Any], row: Place, q: IntLike, vector: IntLike,
-             pixels: int, valid: Sequence[Sequence[int]], count: int | None) -> None:
+    def sums(self, k: Builder, x: Tensor, w: Tensor, end: End, row: Place, q: IntLike, vector: IntLike, pixels: int,
+             valid: Sequence[Sequence[int]], count: int | None, spot: Spot) -> None:
         """One vector of channels in a tile of columns."""
         columns, lanes = self.columns, self.lanes
         if self.ahead:
             self.ask_ahead(k, x, row, q, pixels, vector * lanes)
+            n, o, p, w_ = self.place(row, q)
+            for t in range(pixels):
+                end.fetch(n, o, p + self.out_step[0], w_ + t * self.out_step[1], vector * lanes)
         cells = [k.cell(0.0, lanes) for _ in range(pixels)]
         for image, h, tap in self.rows_read(k, row):
             read = Row(self, x, (*image, h), q, vector * lanes, count)
@@ -88,8 +95,8 @@ class Depthwise(ConvDirect):
                     weight = w.vec(vector, *tap, j * columns.turn + columns.weight, 0, lanes=lanes)
                     for t in served:
                         cells[t].fma(read.pixel(t, j), weight)
-        for t, cell in enumerate(cells):
-            finish(cell.value, *self.place(row, q + t), vector * lanes, count=count)
+        found = [end(cell.value, *self.place(row, q + t), vector * lanes, count=count) for t, cell in enumerate(cells)]
+        end.note(found, spot, vector * lanes, count)
 
 
 @dataclass(frozen=True)
@@ -100,21 +107,33 @@ class DepthwisePhases(Kernel):
     phases: tuple[Depthwise, ...]
 
     @property
+    def chain(self) -> Chain:
+        return self.phases[0].chain
+
+    def ending(self, chain: Chain) -> DepthwisePhases:
+        return DepthwisePhases(tuple(phase.ending(chain) for phase in self.phases))
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         return self.phases[0].arguments
 
     def build(self, k: Builder) -> None:
         N, one = k.int("N"), self.phases[0]
         x, w = k.tensor("x", (N, one.depth.D, one.H, one.W, one.C)), k.tensor("w", weight_shape(one))
-        finish = one.chain.bind(k, (N, *one.written))
+        end = one.chain.bind(k, (N, *one.written))
         O, P = max(phase.depth.O for phase in self.phases), max(phase.P for phase in self.phases)
-        for task in k.share(N * O * P):
-            slices, p = task // P, task % P
-            n, o = slices // O, slices % O
-            for phase in self.phases:
-                inside = k.int_compare("lt", o, phase.depth.O) & k.int_compare("lt", p, phase.P)
-                for _ in (None,) if (phase.depth.O, phase.P) == (O, P) else k.when(inside):
-                    phase.line(k, x, w, finish, (n, o, p))
+        for part, first, last in end.parts(N * O * P, 0):
+            for task in k.range(first, last):
+                slices, p = task // P, task % P
+                n, o = slices // O, slices % O
+                for phase in self.phases:
+                    inside = k.int_compare("lt", o, phase.depth.O) & k.int_compare("lt", p, phase.P)
+                    for _ in (None,) if (phase.depth.O, phase.P) == (O, P) else k.when(inside):
+                        phase.line(k, x, w, end, (n, o, p), (part, 0))
+
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """Rows of phases are of different lengths, so pixels are not counted."""
+        return issubclass(kind, Sums)
 
 
 @dataclass(frozen=True)
