@@ -315,7 +315,9 @@ class Step:
         program, (structure, groups, labels) = self.programs.of(*arrays, count=len(given))
         check_numbers(labels, arrays)
         for group, hyper in groups:
-            hyper.put(group.hyper(self.optimizer.steps + 1))
+            settings = group.hyper(self.optimizer.steps + 1)
+            if settings.tobytes() != hyper._data.tobytes():  # what stays as it is makes no program look at its store
+                hyper.put(settings)
         self.optimizer.steps += 1
         space = program.workspace()
         program.begin(space, arrays, random.run_key())

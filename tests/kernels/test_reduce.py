@@ -6,7 +6,7 @@ from tests.kernels.harness import check, floats
 
 from striate import ops
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.reduce import Reduce, ReduceParts
+from striate.cpu.kernels.reduce import Reduce, ReduceParts, strands
 
 FUNCTIONS = {"sum": np.sum, "mean": np.mean, "max": np.max}
 
@@ -49,3 +49,19 @@ def test_parts(kind, C):
         cuts = [x[i * B // 4: (i + 1) * B // 4] for i in range(4)]
         part = np.stack([FUNCTIONS[kind](cut, 0, initial=0 if kind == "sum" else -np.inf) for cut in cuts])
         check(ReduceParts(kind, C, 4), {"B": B, "x": x}, {"part": part})
+
+
+@pytest.mark.parametrize("kind", ["sum", "max"])
+@pytest.mark.parametrize("C", [1, 3, 6, 64, 80])
+def test_strands(kind, C):
+    """Each of a few neighbouring rows has a sum of its own; what is left over goes to the last part."""
+    rows = strands(C, 16)
+    for B in (9 * rows + rows // 2 + 1, 3 * rows, 1):
+        x, whole = floats(B, C), B // rows
+        part = np.full((4, rows, C), 0 if kind == "sum" else -np.inf, np.float32)
+        for i in range(4):
+            own = x[whole * i // 4 * rows: whole * (i + 1) // 4 * rows].reshape(-1, rows, C)
+            part[i] = FUNCTIONS[kind](own, 0, initial=part[i, 0, 0])
+        rest = x[whole * rows:]
+        part[3, : len(rest)] = FUNCTIONS[kind]([part[3, : len(rest)], rest], 0)
+        check(ReduceParts(kind, C, 4, rows), {"B": B, "x": x}, {"part": part.reshape(4 * rows, C)})

@@ -3,9 +3,9 @@
     y[a, c] = chain( scale * sum_b x[a, b, c] )         mean: scale / B          max: without scale, NaN wins
 
     parts     part[i, c] = sum or max of x[b, c] over rows i*B/parts .. (i+1)*B/parts: a cut that is the same for any number
-              of threads; `Reduce` over (1, parts, C) finishes it
+              of threads; `Reduce` over (1, parts, C) finishes it. Of few channels a part has several rows: `strands`
 
-Layouts   x (A, B, C)   y (A, C)   part (parts, C)
+Layouts   x (A, B, C)   y (A, C)   part (parts * strands, C)
 Tasks     one image and up to four vectors of channels; with C = 1 one image, its B numbers along the lanes
 Registers four accumulators + four rows
 """
@@ -23,6 +23,8 @@ from striate.cpu.kernels.pointwise import Chain
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
 VECTORS = 4
+MOST = 8
+"""Vectors of sums under way at a time, where several rows are read as whole vectors."""
 
 
 def largest(k: Builder, a: Num, b: Num) -> Num:
@@ -112,13 +114,28 @@ class Reduce(Kernel):
         reduce_middle(k, self.kind, k.tensor("x", (A, B, self.C)), self.C, self.chain.bind(k, (A, self.C)), self.scale)
 
 
+def strands(C: int, lanes: int) -> int:
+    """How many rows of C numbers fill whole vectors, four or more: each row keeps a sum of its own. 0 if that takes too many.
+
+    >>> strands(6, 16), strands(32, 16), strands(17, 16)
+    (16, 2, 0)
+    """
+    whole = math.lcm(C, lanes)
+    whole *= -(-VECTORS * lanes // whole)
+    return whole // C if whole <= MOST * lanes else 0
+
+
 @dataclass(frozen=True)
 class ReduceParts(Kernel):
-    """kind: sum or max. x (B, C) -> part (parts, C); empty parts hold 0 or -infinity."""
+    """kind: sum or max. x (B, C) -> part (parts * strands, C), or (parts, C) without strands; empty parts hold 0 or -infinity.
+
+    strands: neighbouring rows that are read as whole vectors, and added up apart.
+    """
 
     kind: str
     C: int
     parts: int
+    strands: int = 0
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -126,17 +143,34 @@ class ReduceParts(Kernel):
 
     def build(self, k: Builder) -> None:
         B, C = k.int("B"), self.C
-        x, part = k.tensor("x", (B, C)), k.tensor("part", (self.parts, C))
-        flat = x.view((B * C,))
-        start, combine = monoid(k, self.kind)
+        x, part = k.tensor("x", (B, C)), k.tensor("part", (self.parts * max(1, self.strands), C))
         for i in k.share(self.parts):
-            first, last = part_of(i, self.parts, B)
-            if C == 1:
-                part.store(fold(k, self.kind, first, last, lambda at, count: flat.vec(at, lanes=k.lanes, count=count)), i, 0)
-                continue
-            for c, lanes, count in k.vectors(C):
-                part.store(k.constant(start, lanes), i, c, count=count)
-            for row, size in row_blocks(k, first, last, rows_at_once(C)):
-                for c, lanes, count in k.vectors(C):
-                    rows = [x.vec(row + r, c, lanes=lanes, count=count) for r in range(size)]
-                    part.store(combine(part.vec(i, c, lanes=lanes, count=count), tree(rows, combine)), i, c, count=count)
+            if self.strands:
+                self.together(k, x.view((B * C,)), part, i)
+            else:
+                self.row_by_row(k, x, part, i)
+
+    def together(self, k: Builder, flat: Tensor, part: Tensor, i: IntLike) -> None:
+        """Whole vectors of `strands` rows; rows that are left over go to the first strands of the last part."""
+        (start, combine), size = monoid(k, self.kind), self.strands * self.C
+        sums, whole = part.view((self.parts, size)), flat.shape[0] // size
+        cells = [k.cell(start, k.lanes) for _ in range(size // k.lanes)]
+        for block in k.range(*part_of(i, self.parts, whole)):
+            for v, cell in enumerate(cells):
+                cell.set(combine(cell.value, flat.vec(block * size + v * k.lanes, lanes=k.lanes)))
+        for v, cell in enumerate(cells):
+            sums.store(cell.value, i, v * k.lanes)
+        for _ in k.when(k.int_compare("eq", i, self.parts - 1)):
+            for at in k.range(whole * size, flat.shape[0]):
+                place = i, at - whole * size
+                sums.store(combine(sums[place], flat[at]), *place)
+
+    def row_by_row(self, k: Builder, x: Tensor, part: Tensor, i: IntLike) -> None:
+        """Rows that are no whole vectors, some at a time."""
+        start, combine = monoid(k, self.kind)
+        for c, lanes, count in k.vectors(self.C):
+            part.store(k.constant(start, lanes), i, c, count=count)
+        for row, size in row_blocks(k, *part_of(i, self.parts, x.shape[0]), rows_at_once(self.C)):
+            for c, lanes, count in k.vectors(self.C):
+                rows = [x.vec(row + r, c, lanes=lanes, count=count) for r in range(size)]
+                part.store(combine(part.vec(i, c, lanes=lanes, count=count), tree(rows, combine)), i, c, count=count)

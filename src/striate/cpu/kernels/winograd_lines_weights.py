@@ -7,7 +7,7 @@ Nine lines of x and the five lines of dy that they meet come to nine points: 9 p
 Layouts   x (N, H, W, C)   dy (N, P, Q, K)   dw (parts, K/lanes, 5, S, C, lanes), zero past K
 Work      a task is a fixed part of the batch; image after image goes to the points and into the part's sums
 Scratch   v and d of an image and the sums: a thread's own
-Registers those of the direct gradient, whose tiles these are; where those would be few, three points at a time
+Registers those of the direct gradient, whose tiles these are
 
 The points, the transforms and their source stand in winograd_lines.py.
 """
@@ -60,14 +60,17 @@ class WinogradLinesWeights(Kernel):
         return -(-self.direct.K // self.direct.lanes)
 
     @property
-    def points(self) -> int:
-        """Points at a time: three where a tile of one would have too few sums to hide the latency of the FMA."""
-        few = 3 * self.direct.window[1].size * self.direct.C <= self.direct.taps
-        return 3 if few else 1
+    def together(self) -> int:
+        """Tiles at the points before their products: those of an image, as the sums are fetched and put back each time.
+
+        One where the sums are a register tile: its points then stay in the first-level cache.
+        """
+        few = self.direct.window[1].size * self.direct.C <= self.direct.taps and self.blocks <= self.direct.vectors
+        return 1 if few else self.lines.count
 
     def scratch(self) -> dict[str, Shape]:
-        """The pixels and the gradients of an image at the points, and the sums."""
-        direct, tiles = self.direct, self.lines.count
+        """The pixels and the gradients of some tiles at the points, and the sums."""
+        direct, tiles = self.direct, self.together
         inner = direct.window[1].size * direct.C
         return {
             "v": lines_shape(tiles * SIDE, direct.W * direct.C),
@@ -88,20 +91,22 @@ class WinogradLinesWeights(Kernel):
             for i in k.range(SIDE * self.blocks * S * C):
                 own["sums"].view((SIDE * self.blocks * S * C, direct.lanes)).store(k.constant(0.0, direct.lanes), i, 0)
             for image in k.range(*part_of(part, self.parts, N)):
-                for t in k.range(lines.count):
-                    for inside in chosen(k, t, lines.kinds):
-                        to_points(k, separate, x, image, t * TILE + lines.first, inside, direct.W * C, own["v"], t * SIDE)
-                    for inside in chosen(k, t, lines.outputs):
-                        to_points(k, evaluate, dy, image, t * TILE, inside, Q * direct.K, own["d"], t * SIDE)
-                for first, count, vectors, ragged in direct.column_kinds(self.blocks, direct.K):
-                    for i in k.range(count):
-                        self.products(k, own, i * direct.vectors + first, vectors, ragged)
+                for first in k.range(0, lines.count, self.together):
+                    for i in k.range(self.together):
+                        t = first + i
+                        for inside in chosen(k, t, lines.kinds):
+                            to_points(k, separate, x, image, t * TILE + lines.first, inside, direct.W * C, own["v"], i * SIDE)
+                        for inside in chosen(k, t, lines.outputs):
+                            to_points(k, evaluate, dy, image, t * TILE, inside, Q * direct.K, own["d"], i * SIDE)
+                    for begin, count, vectors, ragged in direct.column_kinds(self.blocks, direct.K):
+                        for i in k.range(count):
+                            self.products(k, own, i * direct.vectors + begin, vectors, ragged)
             self.back(k, own["sums"], dw, part)
 
     def products(self, k: Builder, own: Scratch, kb: IntLike, vectors: int, ragged: int) -> None:
         """Add the products of an image to the sums of a few vectors of output channels."""
         direct = self.direct
-        for e in k.range(0, SIDE, self.points):
+        for e in k.range(SIDE):
             for first, count, pairs in direct.tiles(direct.C, direct.window[1].size):
                 for i in k.range(count):
                     self.tile(k, own, e, kb, vectors, ragged, [(s, c + (i * direct.taps + first)) for s, c in pairs])
@@ -109,24 +114,21 @@ class WinogradLinesWeights(Kernel):
     def tile(self, k: Builder, own: Scratch, e: IntLike, kb: IntLike, vectors: int, ragged: int,
              pairs: list[tuple[int, IntLike]]) -> None:
         direct, lanes, width = self.direct, self.direct.lanes, self.direct.window[1]
-        places = [[[(e + i, kb + v, s * direct.C + c, 0) for v in range(vectors)] for s, c in pairs] for i in range(self.points)]
-        cells = [[[k.cell(own["sums"].vec(*at, lanes=lanes)) for at in row] for row in point] for point in places]
-        for t in k.range(self.lines.count):
+        places = [[(e, kb + v, s * direct.C + c, 0) for v in range(vectors)] for s, c in pairs]
+        cells = [[k.cell(own["sums"].vec(*place, lanes=lanes)) for place in row] for row in places]
+        for t in k.range(self.together):
             for first, last, valid in direct.segments(sorted({s for s, _ in pairs})):
                 for q in k.range(first, last):
-                    for i, point in enumerate(cells):
-                        line = t * SIDE + e + i
-                        grads = [own["d"].vec(line, q * direct.K + (kb + v) * lanes, lanes=lanes,
-                                              count=ragged if ragged and v == vectors - 1 else None) for v in range(vectors)]
-                        for (s, c), row in zip(pairs, point, strict=True):
-                            if s in valid:
-                                pixel = k.splat(own["v"][line, width.read(q, s) * direct.C + c], lanes)
-                                for cell, grad in zip(row, grads, strict=True):
-                                    cell.fma(pixel, grad)
-        for point, own_places in zip(cells, places, strict=True):
-            for row, row_places in zip(point, own_places, strict=True):
-                for cell, at in zip(row, row_places, strict=True):
-                    own["sums"].store(cell.value, *at)
+                    grads = [own["d"].vec(t * SIDE + e, q * direct.K + (kb + v) * lanes, lanes=lanes,
+                                          count=ragged if ragged and v == vectors - 1 else None) for v in range(vectors)]
+                    for (s, c), row in zip(pairs, cells, strict=True):
+                        if s in valid:
+                            pixel = k.splat(own["v"][t * SIDE + e, width.read(q, s) * direct.C + c], lanes)
+                            for cell, grad in zip(row, grads, strict=True):
+                                cell.fma(pixel, grad)
+        for row, at in zip(cells, places, strict=True):
+            for cell, place in zip(row, at, strict=True):
+                own["sums"].store(cell.value, *place)
 
     def back(self, k: Builder, sums: Tensor, dw: Tensor, part: IntLike) -> None:
         """dw = G' sums."""

@@ -6,7 +6,7 @@ import math
 
 from striate import ops
 from striate.cpu.fuse import Group
-from striate.cpu.kernels.reduce import Reduce, ReduceParts
+from striate.cpu.kernels.reduce import Reduce, ReduceParts, strands
 from striate.cpu.layout import layout_of
 from striate.cpu.lower import Lowering, rule
 from striate.cpu.plan import Buffer
@@ -49,11 +49,13 @@ def one(low: Lowering, kind: str, x: Buffer, y: Buffer, A: int, B: int, C: int) 
     if A > 1 or B < 8 * PARTS:
         low.call(Reduce(kind, C), A=A, B=B, x=x, y0=y)
         return
-    part = low.buffer("reduce.parts", PARTS * C)
+    several = strands(C, low.machine.lanes)
+    rows = PARTS * max(1, several)
+    part = low.buffer("reduce.parts", rows * C)
     inner = "max" if kind == "max" else "sum"
-    low.call(ReduceParts(inner, C, PARTS), B=B, x=x, part=part)
+    low.call(ReduceParts(inner, C, PARTS, several), B=B, x=x, part=part)
     scale = 1.0 / B if kind == "mean" else 1.0
-    low.call(Reduce(inner, C, scale=scale), A=1, B=PARTS, x=part, y0=y)
+    low.call(Reduce(inner, C, scale=scale), A=1, B=rows, x=part, y0=y)
 
 
 def _merge(runs: list[tuple[int, bool]]) -> list[tuple[int, bool]]:
