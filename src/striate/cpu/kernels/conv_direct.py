@@ -233,6 +233,9 @@ class ConvDirect(Kernel):
              valid: Sequence[Sequence[int]], g: IntLike, kb: IntLike, vectors: int, last: bool, spot: Spot) -> None:
         """A tile of pixels x vectors of one output row."""
         lanes, Cg = self.lanes, self.C // self.groups
+        for t in range(pixels if any(valid) else 0):
+            for v in range(vectors):
+                end.fetch(*self.place(row, q + t), g * (self.K // self.groups) + (kb + v) * lanes)
         cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
         for image, h, tap in self.rows_read(k, row):
             for c in range(Cg) if Cg <= 4 else k.range(Cg):
