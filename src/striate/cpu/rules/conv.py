@@ -21,6 +21,7 @@ from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseW
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.winograd import round_up
 from striate.cpu.kernels.winograd_lines import WinogradLines, lines_pay
 from striate.cpu.kernels.winograd_lines_weights import WinogradLinesWeights, lines_weights_pay
 from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays
@@ -276,10 +277,11 @@ def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], 
     """The kernel, and how its work is cut: as few tasks as keep all threads busy, for each copies rows anew."""
     channels, vectors = (8, 2) if low.machine.registers >= 32 else (4, 2)
     parts = PARTS if form.size <= 2**14 and lines >= 2 * PARTS else 1
-    columns = -(-form.blocks // vectors)
+    columns, C = -(-form.blocks // vectors), sizes[0]
     slices, height, width = window_axes(window)
-    whole = ConvWeightsRows(*sizes, (height, width), form.lanes, channels, vectors, 256, columns, parts, D, slices)
-    tasks = parts * form.R * -(-whole.C // whole.block)
+    block = round_up(-(-C // max(1, round(C / 256))), channels)
+    whole = ConvWeightsRows(*sizes, (height, width), form.lanes, channels, vectors, block, columns, parts, D, slices)
+    tasks = parts * form.R * (1 if C % block else C // block)  # channels that are left over are shared by themselves
     runs = next((n for n in range(1, columns) if tasks * n % low.threads == 0 or tasks * n >= 8 * low.threads), columns)
     return replace(whole, wide=-(-columns // runs))
 
