@@ -7,10 +7,11 @@ from tests.cpu.helpers import error, floats
 
 import striate as st
 from striate import nn, optim
+from striate.cpu.kernels.winograd import FOUR, SIX
 from striate.cpu.rules import conv as rules
 
 BOUND = 1e-4
-"""Largest error beside the largest number of an array; the layers below stay under a tenth of it."""
+"""Largest error beside the largest number of an array; with tiles of four the layers below stay under a tenth of it."""
 LAYERS = [
     (32, 32, 28), (32, 64, 14), (64, 64, 14),  # the network of four convolutions
     (64, 64, 56), (128, 128, 28), (256, 256, 14), (512, 512, 7),  # ResNet-18 and ResNet-50
@@ -35,7 +36,8 @@ def always(monkeypatch):
 
 
 @pytest.mark.parametrize("C, K, size", LAYERS, ids=str)
-def test_error_of_the_three_forms(always, C, K, size):
+def test_error_of_the_three_forms(always, monkeypatch, C, K, size):
+    monkeypatch.setattr(rules, "winograd_form", lambda *sizes: FOUR)
     net = nn.Conv2d(C, K, 3, padding=1, bias=False)
     net.weight.data = floats(K, C, 3, 3) * np.float32(np.sqrt(2 / (9 * C)))
     x, dy = np.maximum(floats(1, C, size, size), 0), floats(1, K, size, size, seed=1)
@@ -45,6 +47,17 @@ def test_error_of_the_three_forms(always, C, K, size):
     assert [c.kernel.name for c in program.calls if c.node and "conv2d" in c.node.op.name and "Winograd" in c.kernel.name]
     found = [error(a, b) for a, b in zip((y, dx, gradients["weight"]), exact(x, net.weight.data, dy), strict=True)]
     assert max(found) < BOUND / 10, found
+
+
+@pytest.mark.parametrize("C, K, size", LAYERS, ids=str)
+def test_error_of_larger_tiles(always, monkeypatch, C, K, size):
+    """As in inference, where the filter is fixed."""
+    monkeypatch.setattr(rules, "winograd_form", lambda *sizes: SIX)
+    net = nn.Conv2d(C, K, 3, padding=1, bias=False)
+    net.weight.data = floats(K, C, 3, 3) * np.float32(np.sqrt(2 / (9 * C)))
+    x = np.maximum(floats(1, C, size, size), 0)
+    wanted = torch.nn.functional.conv2d(*(torch.tensor(a, dtype=torch.float64) for a in (x, net.weight.data)), padding=1)
+    assert error(net(x), wanted) < BOUND
 
 
 def trained(precise: bool, steps: int = 60) -> tuple[list[float], st.nn.Module]:

@@ -1,13 +1,14 @@
-"""Winograd convolution F(4x4, 3x3), channels last: 3x3 windows at stride 1, and their input gradient.
+"""Winograd convolution F(4x4, 3x3) or F(6x6, 3x3), channels last: 3x3 windows at stride 1, and their input gradient.
 
-    y[n, p0 + p, q0 + q, k] = chain( (A' [ sum_c u[e, c, k] * v[e, tile, c] ] A)[p, q] )     e: six by six points
+    y[n, p0 + p, q0 + q, k] = chain( (A' [ sum_c u[e, c, k] * v[e, tile, c] ] A)[p, q] )     e: the points
                                                                                            (p0, q0): of the tile
 
 The input gradient is the same convolution of dy with the filter turned by 180 degrees, C and K exchanged, and pads 2 - pads.
 
-Layouts   x (N, H, W, C) without padding   u (K/lanes, 36, C, lanes)   y (N, P, Q, K)
-Work      a block of tiles is brought to the points once by each thread that works on it (v); then for each group of `vectors`
-          output vectors come the 36 matrix products (m) and the way back. A task is one group of one block.
+Layouts   x (N, H, W, C) without padding   u (points, K/lanes, C, lanes)   y (N, P, Q, K)
+Work      a block of tiles is brought to the points once by each thread that works on it (v); then for some groups of `vectors`
+          output vectors come the matrix products (m), one for each point, and the way back. A task is one group of one block.
+          u streams through while v and m stay: its next lines are asked for during the products.
 Scratch   strip, v, m and the half-way result of one tile: a thread's own, so it stays in the second-level cache
 Registers `pixels` x `vectors` sums + `vectors` weights + 1 broadcast pixel
 
@@ -23,22 +24,18 @@ from typing import Any
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.winograd import (
+    FOUR,
     LINE,
-    POINTS,
-    SIDE,
+    SIX,
     TAPS,
-    TILE,
+    Form,
     Shape,
     channel_vectors,
-    collect,
-    evaluate,
     floats,
     packed_shape,
     points_shape,
     private,
     round_up,
-    scaled,
-    separate,
 )
 from striate.cpu.kernels.winograd_tiles import Axis, Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
@@ -50,7 +47,8 @@ Scratch = dict[str, Tensor]
 Finish = Callable[..., Any]
 PLAIN = Chain()
 WIDEST_RUN, BLOCK = 14, 28  # tiles of a unit at most, and of a block: what they need stays in a second-level cache of 1 MB
-HEAVY = 384 * 384  # C * K whose u is too large for the caches
+GROUPS = 2
+HEAVY = 256 * 256 * 64  # C * K * points of a u that is too large for the caches
 
 
 def out_size(H: int, W: int, pads: Pads) -> tuple[int, int]:
@@ -59,16 +57,10 @@ def out_size(H: int, W: int, pads: Pads) -> tuple[int, int]:
     return height.out(H), width.out(W)
 
 
-def filter_shape(C: int, K: int, lanes: int) -> Shape:
+def filter_shape(form: Form, C: int, K: int, lanes: int) -> Shape:
     """(shape, strides) of u."""
-    point = C * lanes + LINE
-    return (-(-K // lanes), POINTS, C, lanes), (POINTS * point, point, lanes, 1)
-
-
-def filter_floats(C: int, K: int, lanes: int) -> int:
-    """Floats of u."""
-    shape, strides = filter_shape(C, K, lanes)
-    return shape[0] * strides[0]
+    blocks = -(-K // lanes)
+    return (form.points, blocks, C, lanes), (blocks * C * lanes + LINE, C * lanes, lanes, 1)
 
 
 @dataclass(frozen=True)
@@ -83,6 +75,7 @@ class WinogradFilter(Kernel):
     lanes: int = 16
     rotated: bool = False
     out_lanes: int = 0
+    form: Form = FOUR
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -92,25 +85,31 @@ class WinogradFilter(Kernel):
     def u_lanes(self) -> int:
         return self.out_lanes or self.lanes
 
+    @property
+    def channels(self) -> tuple[int, int]:
+        """(in, out) of u."""
+        return (self.K, self.C) if self.rotated else (self.C, self.K)
+
     def u_floats(self) -> int:
         """Floats that u needs."""
-        return filter_floats(self.K, self.C, self.u_lanes) if self.rotated else filter_floats(self.C, self.K, self.u_lanes)
+        shape, strides = filter_shape(self.form, *self.channels, self.u_lanes)
+        return shape[0] * strides[0]
 
     def build(self, k: Builder) -> None:
         w = k.tensor("w", (-(-self.K // self.lanes), TAPS * TAPS, self.C, self.lanes))
-        C, K = (self.K, self.C) if self.rotated else (self.C, self.K)
-        shape, strides = filter_shape(C, K, self.u_lanes)
+        (C, K), form = self.channels, self.form
+        shape, strides = filter_shape(form, C, K, self.u_lanes)
         u = k.tensor("u", shape, strides=strides)
-        for task in k.share(shape[0] * C):
+        for task in k.share(shape[1] * C):
             block, c = task // C, task % C
             if self.rotated:
                 self.turn(k, w, u, block, c)
-            source, b = (u, block) if self.rotated else (w, block)
-            taps = [[source.vec(b, r * TAPS + s, c, 0, lanes=self.u_lanes) for s in range(TAPS)] for r in range(TAPS)]
-            rows = [scaled(evaluate(k, taps[r])) for r in range(TAPS)]
-            for b_ in range(SIDE):
-                for a, value in enumerate(scaled(evaluate(k, [rows[r][b_] for r in range(TAPS)]))):
-                    u.store(value, block, a * SIDE + b_, c, 0)
+            places = [(tap, block) if self.rotated else (block, tap) for tap in range(TAPS * TAPS)]
+            taps = [(u if self.rotated else w).vec(*place, c, 0, lanes=self.u_lanes) for place in places]
+            rows = [form.scaled(form.evaluate(k, taps[r * TAPS: (r + 1) * TAPS])) for r in range(TAPS)]
+            for b_ in range(form.side):
+                for a, value in enumerate(form.scaled(form.evaluate(k, [rows[r][b_] for r in range(TAPS)]))):
+                    u.store(value, a * form.side + b_, block, c, 0)
 
     def turn(self, k: Builder, w: Tensor, u: Tensor, block: IntLike, c: IntLike) -> None:
         """Taps of in-channel c (one of K), turned, lanes over out-channels (of C); they wait in the first nine places of u."""
@@ -118,10 +117,10 @@ class WinogradFilter(Kernel):
         filled = k.min(block * -self.u_lanes + self.C, self.u_lanes)
         for i in k.range(filled):
             for tap in range(TAPS * TAPS):
-                u.store(w[c // self.lanes, last - tap, block * self.u_lanes + i, c % self.lanes], block, tap, c, i)
+                u.store(w[c // self.lanes, last - tap, block * self.u_lanes + i, c % self.lanes], tap, block, c, i)
         for i in k.range(filled, self.u_lanes):
             for tap in range(TAPS * TAPS):
-                u.store(k.constant(0.0), block, tap, c, i)
+                u.store(k.constant(0.0), tap, block, c, i)
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,8 @@ class ConvWinograd(Kernel):
     """Sizes and choices of one convolution; see the head of this file and `winograd_for`.
 
     pads: ((top, bottom), (left, right)), each 0 to 2; lanes: of u and of the output vectors; in_lanes: of the input vectors;
-    run: tiles of a unit; units: units of a block; pixels, vectors: the register tile.
+    run: tiles of a unit; units: units of a block at most; pixels, vectors: the register tile; groups: how many groups of vectors
+    go through all points before the way back.
 
     >>> conv = ConvWinograd(64, 28, 28, 64, ((1, 1), (1, 1)))
     >>> conv.out, conv.tiles.height.count, conv.slots
@@ -147,7 +147,9 @@ class ConvWinograd(Kernel):
     units: int = 4
     pixels: int = 7
     vectors: int = 2
+    groups: int = 1
     chain: Chain = PLAIN
+    form: Form = FOUR
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -160,7 +162,7 @@ class ConvWinograd(Kernel):
 
     @property
     def tiles(self) -> Tiles:
-        return Tiles(*self.out, self.run)
+        return Tiles(*self.out, self.run, self.form)
 
     @property
     def slots(self) -> int:
@@ -171,7 +173,7 @@ class ConvWinograd(Kernel):
     def into(self) -> Transform:
         """Of pixels to the points."""
         low = self.pads[0][0], self.pads[1][0]
-        return Transform(self.H, self.W, self.C, low, separate, SIDE, self.tiles, self.in_lanes)
+        return Transform(self.H, self.W, self.C, low, self.form.separate, self.form.side, self.tiles, self.in_lanes)
 
     def scratch(self) -> dict[str, Shape]:
         """What lies in a thread's scratch: the strip, the half-way result of one tile, m and v.
@@ -179,124 +181,163 @@ class ConvWinograd(Kernel):
         v is the last one: m is read in steps of some KB, for which a core asks ahead, and what lies behind it must not be the
         strip of the next thread, which would lose its lines while it writes them.
         """
+        side = self.form.side
         return {
             "strip": self.into.strip(round_up(self.C, self.in_lanes)),
-            "half": packed_shape(TILE, SIDE, self.lanes),
-            "m": packed_shape(self.slots, self.vectors, SIDE, SIDE, self.lanes),
-            "v": points_shape(self.slots, round_up(self.C, self.in_lanes)),
+            "half": packed_shape(self.form.tile, side, self.lanes),
+            "m": self.products_shape(),
+            "v": points_shape(self.form, self.slots, round_up(self.C, self.in_lanes)),
         }
+
+    @property
+    def spread(self) -> int:
+        """Channels for which one line of the next weights is asked for: a few tiles of a block ask for all of them."""
+        return 1 if self.C % 2 else 2
+
+    def products_shape(self) -> Shape:
+        """(shape, strides) of m; the tiles that a register tile writes lie in different cache sets."""
+        side, vectors = self.form.side, self.groups * self.vectors
+        steps = side * side * self.lanes, side * self.lanes, self.lanes, 1
+        return (self.slots, vectors, side, side, self.lanes), (vectors * steps[0] + LINE, *steps)
 
     def scratch_floats(self) -> int:
         """Floats of scratch that each thread needs.
 
         >>> ConvWinograd(64, 28, 28, 64, ((1, 1), (1, 1))).scratch_floats() * 4 // 1024
-        431
+        432
         """
         return floats(self.scratch())
 
     def build(self, k: Builder) -> None:
         N = k.int("N")
         x = k.tensor("x", (N, self.H, self.W, self.C))
-        shape, strides = filter_shape(self.C, self.K, self.lanes)
+        shape, strides = filter_shape(self.form, self.C, self.K, self.lanes)
         u = k.tensor("u", shape, strides=strides)
         own = private(k, self.scratch())
         finish = self.chain.bind(k, (N, *self.out, self.K))
         total = self.tiles.units(N)
-        whole, rest = divmod(shape[0], self.vectors)
+        whole, rest = divmod(shape[1], self.vectors)
         groups = whole + (1 if rest else 0)
-        tasks = (total + (self.units - 1)) // self.units * groups
+        blocks = (total + (self.units - 1)) // self.units
+        tasks = blocks * groups
         begin, end = (tasks * k.thread) // k.threads, (tasks * (k.thread + 1)) // k.threads
         for block in k.range(begin // groups, (end + (groups - 1)) // groups):
-            first = block * self.units
-            units = k.min(first * -1 + total, self.units)
+            first = (total * block) // blocks
+            units = (total * (block + 1)) // blocks - first
             tiles = Block(k, self.tiles, first, units)
             for unit in k.range(first, first + units):
                 self.into.build(k, x, own["strip"], own["v"], tiles, unit)
             low, high = k.max(block * -groups + begin, 0), k.min(block * -groups + end, groups)
-            for group in k.range(low, k.min(high, whole)):
-                self.group(k, u, own, finish, tiles, units, group * self.vectors, self.vectors)
+            stop = k.min(high, whole)
+            for group in k.range(low, stop, self.groups):
+                count = k.min(stop - group, self.groups)
+                self.outputs(k, u, own, finish, tiles, units, group * self.vectors, count, self.vectors)
             if rest:
                 for _ in k.when(k.int_compare("gt", high, whole)):
-                    self.group(k, u, own, finish, tiles, units, whole * self.vectors, rest)
+                    self.outputs(k, u, own, finish, tiles, units, whole * self.vectors, 1, rest)
 
-    def group(self, k: Builder, u: Tensor, own: Scratch, finish: Finish, tiles: Block, units: IntLike, kb: IntLike,
-              vectors: int) -> None:
-        """Output vectors kb..kb+vectors-1 of a block: the products, then the way back."""
-        for a in k.range(SIDE):
-            for b in k.range(SIDE):
-                self.products(k, u, own, a, b, tiles.range(a, b), kb, vectors)
+    def outputs(self, k: Builder, u: Tensor, own: Scratch, finish: Finish, tiles: Block, units: IntLike, first: IntLike,
+                groups: IntLike, vectors: int) -> None:
+        """So many groups of output vectors of a block, from the first: the products, then the way back."""
+        side, last = self.form.side, first + groups * vectors
+        for a in k.range(side):
+            for b in k.range(side):
+                for group in k.range(groups):
+                    e, over = a * side + b, (group + 1) // groups
+                    after = k.min(e + over, self.form.points - 1), first + (group + 1 - over * groups) * vectors
+                    panels = tuple(self.panel(k, u, place, vectors) for place in ((e, first + group * vectors), after))
+                    self.products(k, panels, own, (a, b), tiles.range(a, b), group * vectors, vectors)
         for unit in k.range(tiles.first, tiles.first + units):
             n, row, tile = self.tiles.place(unit)
             slots = tiles.slots(unit)
             for t in k.range(self.tiles.in_run(k, tile)):
-                for vector, count in channel_vectors(k, self.K, self.lanes, kb, kb + vectors):
-                    self.back(k, own, tiles.slot(slots, t), vector - kb)
+                for vector, count in channel_vectors(k, self.K, self.lanes, first, last):
+                    self.back(k, own, tiles.slot(slots, t), vector - first)
                     self.write(k, own, finish, (n, row, tile + t, vector * self.lanes), count)
 
-    def products(self, k: Builder, u: Tensor, own: Scratch, a: IntLike, b: IntLike, slots: tuple[IntLike, IntLike], kb: IntLike,
-                 vectors: int) -> None:
-        """m = v u at one point: `pixels` tiles at a time, then what is left by four, two and one."""
+    def panel(self, k: Builder, u: Tensor, place: tuple[IntLike, IntLike], vectors: int) -> Tensor:
+        """The lines of u for a group of vectors at one point: place = (point, first vector)."""
+        return u.view((vectors * self.C, self.lanes), offset=once(k, u.flat((*place, 0, 0))))
+
+    def products(self, k: Builder, panels: tuple[Tensor, ...], own: Scratch, point: tuple[IntLike, IntLike],
+                 slots: tuple[IntLike, IntLike], q: IntLike, vectors: int) -> None:
+        """m = v u at one point for a group of vectors: `pixels` tiles at a time, then what is left by four, two and one."""
         begin, last = slots
         for rows in (self.pixels, *(n for n in (4, 2, 1) if n < self.pixels)):
             end = begin + (last - begin) // rows * rows
             for i in k.range(begin, end, rows):
-                self.product(k, u, own, a, b, i, rows, kb, vectors)
+                self.product(k, panels, own, point, i, rows, q, vectors)
             if self.pixels % rows == 0 and self.tiles.divide(rows):
                 break
             begin = end
 
-    def product(self, k: Builder, u: Tensor, own: Scratch, a: IntLike, b: IntLike, i: IntLike, rows: int, kb: IntLike,
-                vectors: int) -> None:
+    def product(self, k: Builder, panels: tuple[Tensor, ...], own: Scratch, point: tuple[IntLike, IntLike], i: IntLike,
+                rows: int, q: IntLike, vectors: int) -> None:
+        """One register tile, which meanwhile asks for its part of the next panel."""
+        (now, after), e, spread = panels, point[0] * self.form.side + point[1], self.spread
         sums = [[k.cell(0.0, self.lanes) for _ in range(vectors)] for _ in range(rows)]
-        e = a * SIDE + b
-        for c in k.range(self.C):
-            weights = [u.vec(kb + q, e, c, 0, lanes=self.lanes) for q in range(vectors)]
-            for p in range(rows):
-                pixel = k.splat(own["v"][e, i + p, c], self.lanes)
-                for q in range(vectors):
-                    sums[p][q].fma(pixel, weights[q])
+        part = k.min(i // rows, spread * vectors - 1) * (self.C // spread)
+        v = own["v"]
+        tiles = v.view((rows, self.C), (v.strides[1], 1), once(k, v.flat((e, i, 0)) - v.offset))
+        for step in k.range(self.C // spread):
+            k.prefetch(after, (part + step, 0))
+            for c in (step * spread + n for n in range(spread)):
+                weights = [now.vec(j * self.C + c, 0, lanes=self.lanes) for j in range(vectors)]
+                for p in range(rows):
+                    pixel = k.splat(tiles[p, c], self.lanes)
+                    for j in range(vectors):
+                        sums[p][j].fma(pixel, weights[j])
         for p in range(rows):
-            for q in range(vectors):
-                own["m"].store(sums[p][q].value, i + p, q, a, b, 0)
+            for j in range(vectors):
+                own["m"].store(sums[p][j].value, i + p, q + j, *point, 0)
 
     def back(self, k: Builder, own: Scratch, slot: IntLike, q: IntLike) -> None:
         """half = m A for one tile and one vector of channels."""
-        for a in k.range(SIDE):
-            row = collect(k, [own["m"].vec(slot, q, a, b, 0, lanes=self.lanes) for b in range(SIDE)], TILE)
+        form = self.form
+        for a in k.range(form.side):
+            row = form.collect(k, [own["m"].vec(slot, q, a, b, 0, lanes=self.lanes) for b in range(form.side)], form.tile)
             for j, value in enumerate(row):
                 own["half"].store(value, j, a, 0)
 
     def write(self, k: Builder, own: Scratch, finish: Finish, place: tuple[IntLike, ...], count: int | None) -> None:
         """A' half, column by column, as far as there are outputs."""
-        (n, row, tile, c), rows, columns = place, self.tiles.height, self.tiles.width
+        (n, row, tile, c), rows, columns, form = place, self.tiles.height, self.tiles.width, self.form
         p0, q0 = rows.start(k, row), columns.start(k, tile)
         for j in k.range(columns.size(k, tile)):
-            column = collect(k, [own["half"].vec(j, a, 0, lanes=self.lanes) for a in range(SIDE)], TILE)
-            for p in range(TILE):
+            column = form.collect(k, [own["half"].vec(j, a, 0, lanes=self.lanes) for a in range(form.side)], form.tile)
+            for p in range(form.tile):
                 enough = rows.at_least(p + 1)
                 for _ in [0] if enough == rows.count else k.when(k.int_compare("lt", row, enough)) if enough else []:
                     finish(column[p], n, p0 + p, q0 + j, c, count=count)
 
 
-def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, chain: Chain = PLAIN) -> ConvWinograd:
+def once(k: Builder, index: IntLike) -> IntLike:
+    """An index (of at least 0) as a number of its own, so that a loop inside adds to it and does not add it up again."""
+    return k.max(index, 0)
+
+
+def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, chain: Chain = PLAIN,
+                 form: Form = FOUR) -> ConvWinograd:
     """The choices for a machine, as measured. Where u is far too large for the caches, twice the block halves its reads."""
-    tiles = run_of(*out_size(H, W, pads))
+    tiles = run_of(*out_size(H, W, pads), form)
     return ConvWinograd(
         C, H, W, K, pads,
         lanes=narrow(K, machine.lanes),
         in_lanes=narrow(C, machine.lanes),
         run=tiles.run,
-        units=units_of(tiles, 2 * BLOCK if C * K >= HEAVY else BLOCK),
+        units=units_of(tiles, 2 * BLOCK if C * K * form.points >= HEAVY else BLOCK),
         pixels=6 if machine.registers < 32 else 7 if tiles.divide(7) else 8,
         vectors=2 if K > machine.lanes else 1,
+        groups=min(GROUPS, -(-K // (2 * machine.lanes))),
         chain=chain,
+        form=form,
     )
 
 
-def run_of(P: int, Q: int) -> Tiles:
+def run_of(P: int, Q: int, form: Form = FOUR) -> Tiles:
     """Tiles whose units are whole rows, or equal parts of a row that is too long."""
-    columns = Axis(Q).count
-    return Tiles(P, Q, -(-columns // -(-columns // WIDEST_RUN)))
+    columns = Axis(Q, form=form).count
+    return Tiles(P, Q, -(-columns // -(-columns // WIDEST_RUN)), form)
 
 
 def units_of(tiles: Tiles, block: int) -> int:
@@ -317,15 +358,32 @@ def winograd_pays(C: int, K: int, P: int, Q: int, batch: int | None = None) -> b
     return direct_cost(C, K, P, Q) > 1.125 * winograd_cost(C, K, P, Q, batch)
 
 
-def winograd_cost(C: int, K: int, P: int, Q: int, batch: int | None = None) -> float:
+def winograd_form(C: int, K: int, P: int, Q: int, batch: int) -> Form:
+    """The form for a batch whose u is made once: the larger one where it saves a twelfth, as its u is larger and it rounds more.
+
+    Measured: a line of u takes 8 cycles each time that it is read, which is once for each block of tiles.
+
+    >>> winograd_form(64, 64, 56, 56, 1) is SIX, winograd_form(512, 512, 7, 7, 1) is FOUR
+    (True, True)
+    """
+    def cost(form: Form) -> float:
+        tiles = run_of(P, Q, form)
+        blocks = max(1, batch * tiles.height.count * tiles.width.count / (2 * BLOCK))
+        return winograd_cost(C, K, P, Q, form=form) + 8 * blocks * form.points * C * -(-K // 16) / batch
+
+    return SIX if cost(SIX) < 11 / 12 * cost(FOUR) else FOUR
+
+
+def winograd_cost(C: int, K: int, P: int, Q: int, batch: int | None = None, form: Form = FOUR) -> float:
     """Cycles for each image on a core with 16 lanes and one product a cycle; other cores differ by a factor, in both costs.
 
-    Measured: the products run at 0.92 of the peak, a tile takes 240 cycles for each vector of inputs and 350 for each of
-    outputs, and u, where it is made anew, 16 for each vector, which is the speed of memory.
+    Measured: the products run at 0.92 of the peak, a tile of 36 points takes 240 cycles for each vector of inputs and 350 for
+    each of outputs, and u, where it is made anew, 16 for each vector, which is the speed of memory.
     """
-    c, k, tiles = -(-C // 16), -(-K // 16), run_of(P, Q)
-    transforms = tiles.height.count * tiles.width.count * (240 * c + 350 * k)
-    return tiles.height.points * tiles.width.points * C * k / 0.92 + transforms + (POINTS * C * k * 16 / batch if batch else 0)
+    c, k, tiles = -(-C // 16), -(-K // 16), run_of(P, Q, form)
+    transforms = tiles.height.count * tiles.width.count * (240 * c + 350 * k) * form.points / FOUR.points
+    u = form.points * C * k * 16 / batch if batch else 0
+    return tiles.height.points * tiles.width.points * C * k / 0.92 + transforms + u
 
 
 def direct_cost(C: int, K: int, P: int, Q: int) -> float:

@@ -1,15 +1,16 @@
-"""Winograd's F(4x4, 3x3): the transforms, and the memory of what they make.
+"""Winograd's F(m x m, 3x3): the transforms, and the memory of what they make.
 
-A tile of 4 outputs y = w * d (3 taps over 6 pixels) is a product of polynomials, taken at six points (Toom and Cook):
+A tile of m outputs y = w * d (3 taps over m + 2 pixels) is a product of polynomials, taken at m + 2 points (Toom and Cook):
 
-    y = A' [ (G w) . (B' d) ]         in two dimensions    Y = A' [ (G W G') . (B' D B) ] A        36 products for 144
+    y = A' [ (G w) . (B' d) ]         in two dimensions    Y = A' [ (G W G') . (B' D B) ] A
 
-    A (6, 4) and, but for a factor in each row, G (6, 3)   powers of the points: `evaluate`; transposed: `collect`
-    B' (6, 6)    row i: the coefficients of the polynomial that is zero at all points but the i-th: `separate`
-    SCALE        1 / (value of row i's polynomial at point i), the factor in the rows of G
+    A (side, m) and, but for a factor in each row, G (side, 3)    powers of the points: `evaluate`; transposed: `collect`
+    B' (side, side)    row i: the coefficients of the polynomial that is zero at all points but the i-th: `separate`
+    scale              1 / (value of row i's polynomial at point i), the factor in the rows of G
 
-The points are 0, +-5/8, +-3/2 and infinity. The usual 0, +-1, +-2 cost three times the error; these come within twice that
-of a direct convolution, and all numbers in A and B are exact in float32. A pair +-a shares its even and its odd half.
+m = 4 takes 36 products for 144, m = 6 takes 64 for 324. The points are 0, pairs +-a, and infinity; a pair shares its even and its
+odd half. For m = 4 the usual 0, +-1, +-2 cost three times the error of +-5/8, +-3/2, which come within twice that of a direct
+convolution; m = 6 costs six times as much, with +-1/2, +-1, +-2. All numbers in A and B are exact in float32.
 
 The weight gradient is the same bilinear form, transposed:    dW = G' [ sum over tiles of (B' D B) . (A DY A') ] G.
 
@@ -20,63 +21,114 @@ al., Error analysis and improving the accuracy of Winograd convolution for deep 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
 
 from striate.kernel.language import Builder, IntLike, Num, Tensor, row_major
 
-TILE, TAPS, SIDE = 4, 3, 6
-POINTS = SIDE * SIDE
-LINE = 16  # floats in a cache line; the 36 points lie a line further apart than need be, or they would share few cache sets
+TAPS = 3
+LINE = 16  # floats in a cache line; the points lie a line further apart than need be, or they would share few cache sets
 GAP = 1024  # floats between two threads' pieces of scratch: a page, as a core that reads in order asks for lines further on
 Shape = tuple[tuple[int, ...], tuple[int, ...]]
-NEAR, FAR = 5 / 8, 3 / 2
-SCALE = (
-    1 / (NEAR * FAR) ** 2,
-    1 / (2 * NEAR**2 * (NEAR**2 - FAR**2)),
-    1 / (2 * NEAR**2 * (NEAR**2 - FAR**2)),
-    1 / (2 * FAR**2 * (FAR**2 - NEAR**2)),
-    1 / (2 * FAR**2 * (FAR**2 - NEAR**2)),
-    1.0,
-)
 
 
-def evaluate(k: Builder, c: Sequence[Num]) -> list[Num]:
-    """The polynomial with coefficients c (three or four) at the six points: A c, and G c without its scale."""
-    found = [c[0]]
-    for point in (NEAR, FAR):
-        even = fma(k, c[2], point**2, c[0])
-        odd = c[1] if len(c) == 3 else fma(k, c[3], point**2, c[1])
-        found += [fma(k, odd, point, even), fma(k, odd, -point, even)]
-    return [*found, c[-1]]
+@dataclass(frozen=True)
+class Form:
+    """The transforms with the points 0, +-pairs[0], +-pairs[1], ... and infinity.
+
+    >>> FOUR.tile, FOUR.side, SIX.tile, SIX.side
+    (4, 6, 6, 8)
+    """
+
+    pairs: tuple[float, ...]
+
+    @property
+    def side(self) -> int:
+        """Points along an axis, and pixels under a tile."""
+        return 2 * len(self.pairs) + 2
+
+    @property
+    def tile(self) -> int:
+        """Outputs of a tile along an axis."""
+        return self.side - TAPS + 1
+
+    @property
+    def points(self) -> int:
+        """Products of a tile."""
+        return self.side**2
+
+    @property
+    def squares(self) -> list[float]:
+        return [point**2 for point in self.pairs]
+
+    @property
+    def scale(self) -> list[float]:
+        found = [1 / prod(-square for square in self.squares)]
+        for square in self.squares:
+            found += [1 / (2 * square * prod(square - other for other in self.squares if other != square))] * 2
+        return [*found, 1.0]
+
+    def evaluate(self, k: Builder, c: Sequence[Num]) -> list[Num]:
+        """The polynomial with coefficients c (three, or as many as a tile has outputs) at the points: A c, G c without scale."""
+        found = [c[0]]
+        for point in self.pairs:
+            even, odd = (combine(k, part[::-1], powers(point**2, len(part))[::-1]) for part in (c[::2], c[1::2]))
+            found += [fma(k, odd, point, even), fma(k, odd, -point, even)]
+        return [*found, c[-1]]
+
+    def collect(self, k: Builder, m: Sequence[Num], count: int) -> list[Num]:
+        """A' m for as many outputs as a tile has, G' m (scaled beforehand) for count = 3: out_j = sum_i point_i^j m_i."""
+        plus, minus = m[1:-1:2], m[2:-1:2]
+        sums, differences = ([f(a, b) for a, b in zip(plus, minus, strict=True)] for f in (Num.__add__, Num.__sub__))
+        found = [sum(sums, m[0])]
+        for j in range(1, count):
+            found.append(combine(k, differences if j % 2 else sums, [point**j for point in self.pairs]))
+        found[-1] = found[-1] + m[-1]
+        return found
+
+    def separate(self, k: Builder, d: Sequence[Num]) -> list[Num]:
+        """B' d: the pixels under a tile at the points."""
+        all_pairs = polynomial(self.squares)
+        found = [combine(k, d[0::2], all_pairs)]
+        for point in self.pairs:
+            others = polynomial([square for square in self.squares if square != point**2])
+            even, odd = combine(k, d[2::2], others), combine(k, d[1:-1:2], others)
+            found += [fma(k, odd, point, even), fma(k, odd, -point, even)]
+        return [*found, combine(k, d[1::2], all_pairs)]
+
+    def scaled(self, values: Sequence[Num]) -> list[Num]:
+        """The rows of G, once `evaluate` has made them."""
+        return [v if s == 1 else v * s for v, s in zip(values, self.scale, strict=True)]
 
 
-def collect(k: Builder, m: Sequence[Num], count: int) -> list[Num]:
-    """A' m for count = 4, G' m (scaled beforehand) for count = 3: out_j = sum_i point_i^j m_i."""
-    sums, differences = (m[1] + m[2], m[3] + m[4]), (m[1] - m[2], m[3] - m[4])
-    found = [m[0] + sums[0] + sums[1]]
-    for j in range(1, count):
-        near, far = differences if j % 2 else sums
-        found.append(fma(k, far, FAR**j, near * NEAR**j))
-    found[-1] = found[-1] + m[5]
+FOUR, SIX = Form((5 / 8, 3 / 2)), Form((1 / 2, 1.0, 2.0))
+
+
+def powers(x: float, count: int) -> list[float]:
+    return [x**i for i in range(count)]
+
+
+def polynomial(roots: Sequence[float]) -> list[float]:
+    """The coefficients of (y - root) (y - root) ..., the constant first."""
+    found = [1.0]
+    for root in roots:
+        found = [a - root * b for a, b in zip([0.0, *found], [*found, 0.0], strict=True)]
     return found
 
 
-def separate(k: Builder, d: Sequence[Num]) -> list[Num]:
-    """B' d: six pixels at the six points."""
-    both, product = -(NEAR**2 + FAR**2), (NEAR * FAR) ** 2
-    found = [fma(k, d[0], product, fma(k, d[2], both, d[4]))]
-    for point, other in ((NEAR, FAR), (FAR, NEAR)):
-        even, odd = fma(k, d[2], -(other**2), d[4]), fma(k, d[1], -(other**2), d[3])
-        found += [fma(k, odd, point, even), fma(k, odd, -point, even)]
-    return [*found, fma(k, d[1], product, fma(k, d[3], both, d[5]))]
-
-
-def scaled(values: Sequence[Num]) -> list[Num]:
-    """The six rows of G, once `evaluate` has made them."""
-    return [v if s == 1 else v * s for v, s in zip(values, SCALE, strict=True)]
+def combine(k: Builder, values: Sequence[Num], factors: Sequence[float]) -> Num:
+    """The sum of all values[i] * factors[i], the last one first."""
+    *rest, last = zip(values, factors, strict=True)
+    total = last[0] if last[1] == 1 else last[0] * last[1]
+    for value, factor in reversed(rest):
+        total = fma(k, value, factor, total)
+    return total
 
 
 def fma(k: Builder, a: Num, factor: float, b: Num) -> Num:
     """a * factor + b"""
+    if abs(factor) == 1:
+        return b + a if factor > 0 else b - a
     return k.fma(a, k.constant(factor, a.lanes), b)
 
 
@@ -89,9 +141,9 @@ def packed_shape(*shape: int) -> Shape:
     return shape, tuple(row_major(shape))  # type: ignore[return-value]
 
 
-def points_shape(slots: int, depth: int) -> Shape:
-    """(shape, strides) of an array (36, slots, channels)."""
-    return (POINTS, slots, depth), (slots * depth + LINE, depth, 1)
+def points_shape(form: Form, slots: int, depth: int) -> Shape:
+    """(shape, strides) of an array (points, slots, channels)."""
+    return (form.points, slots, depth), (slots * depth + LINE, depth, 1)
 
 
 def floats(parts: dict[str, Shape]) -> int:

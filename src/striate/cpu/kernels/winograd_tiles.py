@@ -1,7 +1,8 @@
 """How Winograd's tiles lie on an image, and how an image comes to the points.
 
 A tile is 4 outputs wide, or 3: a short tile leaves the point at infinity out, since that one adds to its fourth output only.
-So a row of 14 outputs is cut into 4 + 4 + 3 + 3 and costs 6 + 6 + 5 + 5 products in place of 24, and 7 into 4 + 3.
+So a row of 14 outputs is cut into 4 + 4 + 3 + 3 and costs 6 + 6 + 5 + 5 products in place of 24, and 7 into 4 + 3. In the larger
+form tiles are 6 outputs wide, or 5.
 
     unit    a run of neighbours in a row of tiles: a whole row, or equal parts of one that is long (then no tile is short)
     block   the units that are brought to the points together; its tiles have slots 0, 1, ... in the points' memory
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from striate.cpu.kernels.winograd import LINE, SIDE, TILE, Shape, channel_vectors
+from striate.cpu.kernels.winograd import FOUR, LINE, Form, Shape, channel_vectors
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
 
@@ -31,31 +32,36 @@ class Axis:
 
     n: int
     mixed: bool = True
+    form: Form = FOUR
+
+    @property
+    def tile(self) -> int:
+        return self.form.tile
 
     @property
     def count(self) -> int:
-        return -(-self.n // TILE)
+        return -(-self.n // self.tile)
 
     @property
     def full(self) -> int:
-        return max(0, self.n - (TILE - 1) * self.count) if self.mixed else self.count
+        return max(0, self.n - (self.tile - 1) * self.count) if self.mixed else self.count
 
     @property
     def sizes(self) -> list[int]:
-        return [min(TILE if t < self.full else TILE - 1, self.n - self.starts[t]) for t in range(self.count)]
+        return [min(self.tile if t < self.full else self.tile - 1, self.n - self.starts[t]) for t in range(self.count)]
 
     @property
     def starts(self) -> list[int]:
-        return [TILE * t - max(0, t - self.full) for t in range(self.count)]
+        return [self.tile * t - max(0, t - self.full) for t in range(self.count)]
 
     @property
     def points(self) -> int:
         """Products along this axis, over all tiles."""
-        return SIDE * self.full + (SIDE - 1) * (self.count - self.full)
+        return self.form.side * self.count - (self.count - self.full)
 
     def start(self, k: Builder, t: IntLike) -> IntLike:
         """The first output of tile t."""
-        return t * TILE if self.full == self.count else t * TILE - k.max(t - self.full, 0)
+        return t * self.tile if self.full == self.count else t * self.tile - k.max(t - self.full, 0)
 
     def size(self, k: Builder, t: IntLike) -> IntLike:
         """The outputs of tile t."""
@@ -78,19 +84,20 @@ class Tiles:
     P: int
     Q: int
     run: int
+    form: Form = FOUR
 
     @property
     def segments(self) -> int:
         """Units of a row of tiles."""
-        return -(-Axis(self.Q).count // self.run)
+        return -(-Axis(self.Q, form=self.form).count // self.run)
 
     @property
     def height(self) -> Axis:
-        return Axis(self.P, self.segments == 1)
+        return Axis(self.P, self.segments == 1, self.form)
 
     @property
     def width(self) -> Axis:
-        return Axis(self.Q, self.segments == 1)
+        return Axis(self.Q, self.segments == 1, self.form)
 
     def units(self, N: IntLike) -> IntLike:
         return N * (self.height.count * self.segments)
@@ -162,7 +169,8 @@ class Block:
         if self.tiles.segments > 1:
             return 0, self.total
         narrow = columns.count - columns.full
-        high, wide = a // (SIDE - 1), b // (SIDE - 1)
+        infinity = self.tiles.form.side - 1
+        high, wide = a // infinity, b // infinity
         begin = wide * self.full * narrow
         without = high * self.short * columns.count + (high * -1 + 1) * wide * self.short * narrow
         return begin, self.total - without
@@ -170,10 +178,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Transform:
-    """Brings the tiles of an image (N, H, W, channels) to the six by six points.
+    """Brings the tiles of an image (N, H, W, channels) to the points.
 
     A tile is `side` pixels wide, begins `low` pixels before its first output, and `matrix` takes it to the points: `separate`
-    for pixels under a window (side 6), `evaluate` for gradients of outputs (side 4, of which a short tile has 3). First the
+    for pixels under a window (as many as points), `evaluate` for gradients of outputs (a short tile has one less). First the
     columns of a whole unit, whose pixels neighbours share, into `strip`, then the rows of each tile. What lies outside of the
     image is zero: which rows that are is known when the kernel is written, so a border costs less than the inside.
     """
@@ -188,14 +196,19 @@ class Transform:
     lanes: int
 
     @property
+    def points(self) -> int:
+        """Points along an axis."""
+        return self.tiles.form.side
+
+    @property
     def width(self) -> int:
         """Columns of the strip."""
-        return TILE * (self.tiles.run - 1) + self.side
+        return self.tiles.form.tile * (self.tiles.run - 1) + self.side
 
     def strip(self, depth: int) -> Shape:
         """(shape, strides) of the strip for that many channels."""
         point = self.width * depth + LINE
-        return (SIDE, self.width, depth), (point, depth, 1)
+        return (self.points, self.width, depth), (point, depth, 1)
 
     def build(self, k: Builder, image: Tensor, strip: Tensor, points: Tensor, block: Block, unit: IntLike, first: IntLike = 0,
               last: IntLike | None = None) -> None:
@@ -207,13 +220,13 @@ class Transform:
         for low, high, side in self.tile_kinds(self.tiles.in_run(k, tile)):
             for t in k.range(low, high):
                 slot, at = block.slot(places, t), columns.start(k, t)
-                for a in k.range(SIDE):
+                for a in k.range(self.points):
                     for vector in k.range(end - first):
                         c = vector * self.lanes
                         pixels = [strip.vec(a, at + s, c, lanes=self.lanes) for s in range(side)]
                         pixels += [k.constant(0.0, self.lanes)] * (self.side - side)
                         for b, value in enumerate(self.matrix(k, pixels)):
-                            points.store(value, a * SIDE + b, slot, c)
+                            points.store(value, a * self.points + b, slot, c)
 
     def columns(self, k: Builder, image: Tensor, strip: Tensor, n: IntLike, row: IntLike, tile: IntLike, first: IntLike,
                 last: IntLike | None) -> None:
@@ -238,13 +251,13 @@ class Transform:
         stop = -(-self.channels // self.lanes) if last is None else last
         for column in k.range(begin, end):
             for vector in k.range(stop - first):
-                for a in range(SIDE):
+                for a in range(self.points):
                     strip.store(k.constant(0.0, self.lanes), a, column, vector * self.lanes)
 
     @property
     def short_side(self) -> int:
         """Pixels of a short tile: one less, unless the last one meets nothing but the point that is left out."""
-        return self.side if self.side == SIDE else self.side - 1
+        return self.side if self.side == self.points else self.side - 1
 
     def tile_kinds(self, tiles: IntLike) -> list[tuple[IntLike, IntLike, int]]:
         """(first tile of a unit, last + 1, pixels in width)."""

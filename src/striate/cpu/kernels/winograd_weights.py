@@ -21,24 +21,12 @@ from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_winograd import BLOCK, Pads, Scratch, direct_cost, out_size, run_of, units_of
-from striate.cpu.kernels.winograd import (
-    POINTS,
-    SIDE,
-    TAPS,
-    TILE,
-    Shape,
-    collect,
-    evaluate,
-    floats,
-    packed_shape,
-    points_shape,
-    private,
-    scaled,
-    separate,
-)
+from striate.cpu.kernels.winograd import FOUR, TAPS, Shape, floats, packed_shape, points_shape, private
 from striate.cpu.kernels.winograd_tiles import Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
+
+SIDE, POINTS = FOUR.side, FOUR.points
 
 
 @dataclass(frozen=True)
@@ -77,19 +65,19 @@ class WinogradWeights(Kernel):
     @property
     def pixels(self) -> Transform:
         low = self.pads[0][0], self.pads[1][0]
-        return Transform(self.H, self.W, self.C, low, separate, SIDE, self.tiles, self.in_lanes)
+        return Transform(self.H, self.W, self.C, low, FOUR.separate, SIDE, self.tiles, self.in_lanes)
 
     @property
     def gradients(self) -> Transform:
-        return Transform(self.tiles.P, self.tiles.Q, self.K, (0, 0), evaluate, TILE, self.tiles, self.lanes)
+        return Transform(self.tiles.P, self.tiles.Q, self.K, (0, 0), FOUR.evaluate, FOUR.tile, self.tiles, self.lanes)
 
     def scratch(self) -> dict[str, Shape]:
         """What lies in a thread's scratch: the strip of x or dy, v, d, the sums, and a filter half-way back."""
         slots, C, K = self.run * self.units, self.c_group * self.in_lanes, self.k_group * self.lanes
         return {
             "strip": max(self.pixels.strip(C), self.gradients.strip(K), key=lambda shape: shape[0][0] * shape[1][0]),
-            "v": points_shape(slots, C),
-            "d": points_shape(slots, K),
+            "v": points_shape(FOUR, slots, C),
+            "d": points_shape(FOUR, slots, K),
             "sums": packed_shape(SIDE, SIDE, self.k_group, C, self.lanes),
             "half": packed_shape(TAPS, SIDE, self.lanes),
         }
@@ -165,12 +153,12 @@ class WinogradWeights(Kernel):
         """dw = G' sums G for one input channel and one vector of output channels."""
         sums, half, lanes = own["sums"], own["half"], self.lanes
         for a in k.range(SIDE):
-            row = scaled([sums.vec(a, b, kb, c, 0, lanes=lanes) for b in range(SIDE)])
-            for s, value in enumerate(collect(k, row, TAPS)):
+            row = FOUR.scaled([sums.vec(a, b, kb, c, 0, lanes=lanes) for b in range(SIDE)])
+            for s, value in enumerate(FOUR.collect(k, row, TAPS)):
                 half.store(value, s, a, 0)
         for s in k.range(TAPS):
-            column = scaled([half.vec(s, a, 0, lanes=lanes) for a in range(SIDE)])
-            for r, value in enumerate(collect(k, column, TAPS)):
+            column = FOUR.scaled([half.vec(s, a, 0, lanes=lanes) for a in range(SIDE)])
+            for r, value in enumerate(FOUR.collect(k, column, TAPS)):
                 dw.store(value, *place, r, s, first + c, 0)
 
 

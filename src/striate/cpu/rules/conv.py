@@ -16,12 +16,12 @@ from striate.cpu.fuse import Group
 from striate.cpu.kernels.conv_direct import ConvDirect, Depth, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.conv_weights_rows import ConvWeightsRows
-from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for, winograd_pays
+from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for, winograd_form, winograd_pays
 from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.winograd import round_up
+from striate.cpu.kernels.winograd import FOUR, round_up
 from striate.cpu.kernels.winograd_lines import WinogradLines, lines_pay
 from striate.cpu.kernels.winograd_lines_weights import WinogradLinesWeights, lines_weights_pay
 from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays
@@ -91,9 +91,11 @@ def convolution(low: Lowering, group: Group) -> None:
         rows = y.spec.size // K
         low.call(_gemm(low, C, K, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
         return
-    if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, filter_batch(low, weight, N)):
-        kernel = winograd_for(low.machine, C, H, W, K, pads_of(op.window), chain)
-        _winograd(low, kernel, WinogradFilter(C, K, form.lanes), w, N=N, x=source, **places)
+    again = filter_batch(low, weight, N)
+    if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, again):
+        points = FOUR if again else winograd_form(C, K, P, Q, N)
+        kernel = winograd_for(low.machine, C, H, W, K, pads_of(op.window), chain, points)
+        _winograd(low, kernel, WinogradFilter(C, K, form.lanes, form=points), w, N=N, x=source, **places)
         return
     taps = tuple(taps_of(v) for v in window_axes(op.window))
     _direct(low, direct(low, x.shape, y.shape, op, taps, chain=chain), N, source, w, places)
