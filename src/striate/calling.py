@@ -71,7 +71,8 @@ class Form:
 
     def of(self, purpose: str) -> Any:
         """The key of the programs for this purpose: its name where all arguments are arrays."""
-        return purpose if self == plain_form(len(self.given)) else (purpose, self)
+        plain = plain_form(len(self.given))
+        return purpose if self is plain or self == plain else (purpose, self)
 
     def call(self, net: Any, values: Sequence[Value]) -> Any:
         """net with symbolic values in the places of the arrays."""

@@ -128,7 +128,8 @@ class Workspace:
 
     def bind(self, program: Program, inputs: Sequence[np.ndarray]) -> None:
         """Let the table point to these inputs."""
-        self.inputs = [np.ascontiguousarray(x, v.dtype) for x, v in zip(inputs, program.graph.inputs, strict=True)]
+        self.inputs = [x if x.dtype is kind and x.flags.c_contiguous else np.ascontiguousarray(x, kind)
+                       for x, kind in zip(inputs, program.kinds, strict=True)]
         for i, x in enumerate(self.inputs):
             address = x.__array_interface__["data"][0]
             if address != self.bound[i]:
@@ -147,6 +148,7 @@ class Program:
 
     def __init__(self, graph: Graph, machine: Machine | None = None, precise: bool = False, shared: Sequence[Store] = ()):
         self.graph, self.threads = graph, threads.get_num_threads()
+        self.kinds = [np.dtype(value.dtype) for value in graph.inputs]
         self.machine = machine or host()
         low = lower(graph, self.machine, self.threads, precise)
         self.calls = [c for c in low.calls if not c.prologue]

@@ -235,7 +235,8 @@ class Module(Placement):
         raise NotImplementedError(f"{type(self).__name__} needs a forward method that says what it computes")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        graph = TRACED.get() or next((v.graph for v in _leaves((args, kwargs)) if isinstance(v, Value)), None)
+        leaves = () if len(args) == 1 and isinstance(args[0], np.ndarray) and not kwargs else _leaves((args, kwargs))
+        graph = TRACED.get() or next((v.graph for v in leaves if isinstance(v, Value)), None)
         if graph is not None:
             return self._trace(graph, args, kwargs)
         from striate.engine import run_module  # the engine reads modules, so it is looked up when it is asked for
