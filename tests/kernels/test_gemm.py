@@ -31,6 +31,13 @@ def test_product(M, C, K, meaning, block):
 
 
 @each_machine
+@pytest.mark.parametrize("M", range(1, 9))
+def test_fewer_rows_than_a_tile(M, meaning):
+    x, w, form = floats(M, 6), floats(20, 6, seed=1), form_of(6, 20, meaning)
+    check(Gemm(6, 20, form.lanes, 8, 2), {"M": M, "x": x, "w": form.pack(w)}, {"y0": x @ w.T}, meanings=(meaning,))
+
+
+@each_machine
 @each
 def test_sum_at_the_end(M, C, K, meaning):
     """What is added is asked for before the tile begins."""

@@ -4,7 +4,7 @@
 
 Layouts   x (M, C)   w (K/lanes, C, lanes) packed, zero past K   y (M, K)
 Registers `pixels` rows x `vectors` accumulators + `vectors` weights + 1 broadcast
-Rows that are left over: the last tile starts earlier and computes some rows twice; fewer rows than a tile go one by one.
+Rows that are left over: the last tile starts earlier and computes some rows twice; fewer than a tile go by four, two and one.
 
 Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008, section 4.
 """
@@ -62,8 +62,12 @@ class Gemm(Kernel):
         for _ in k.when(k.int_compare("lt", M, self.pixels)):
             for first, count, vectors, ragged in columns:
                 for task in k.share(count):
-                    for m in k.range(M):
-                        tile(m, 1, task * vectors + first, vectors, ragged)
+                    begin: IntLike = 0
+                    for few in (n for n in (4, 2, 1) if n < self.pixels):
+                        stop = begin + (M - begin) // few * few
+                        for m in k.range(begin, stop, few):
+                            tile(m, few, task * vectors + first, vectors, ragged)
+                        begin = stop
 
     def by_parts(self, k: Builder, M: IntLike, end: End, columns: Sequence[tuple[int, int, int, bool]],
                  tile: Callable[..., None]) -> None:
