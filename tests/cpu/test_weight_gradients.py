@@ -15,7 +15,8 @@ from striate import nn
     ((64, 200, (3, 1), 1, (1, 0)), (1, 64, 80, 61), True),
     ((64, 100, 5, 1, 2), (1, 64, 64, 61), True),
     ((64, 128, 1), (2, 64, 12, 11), False),
-    ((32, 64, 3, 2, 1), (2, 32, 120, 120), False),
+    ((24, 40, 5), (2, 24, 80, 90), True),
+    ((24, 40, 3, 2, 1), (2, 24, 120, 120), False),
 ])  # fmt: skip
 def test_rows_are_copied_where_they_are_many(arguments, shape, copied):
     net = nn.Conv2d(*arguments, bias=False)

@@ -24,6 +24,8 @@ CASES = {  # (N, C, H, W, K, groups), window
     "window below the stride": ((2, 4, 9, 7, 5, 1), windows(2, 4, 1)),
     "many channels": ((1, 40, 5, 5, 33, 1), windows(3, 1, 1)),
     "d2 s3": ((1, 3, 10, 9, 4, 1), windows(3, 3, 2, 2)),
+    "a vector of half as many lanes": ((1, 2, 4, 5, 24, 1), windows(3, 1, 1)),
+    "and partly filled": ((1, 24, 4, 5, 37, 1), windows((1, 3), 1, 0)),
 }
 each = pytest.mark.parametrize(("shape", "window"), CASES.values(), ids=CASES)
 each_machine = pytest.mark.parametrize("meaning", MACHINES)

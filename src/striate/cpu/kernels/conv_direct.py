@@ -24,7 +24,7 @@ from itertools import groupby
 from typing import Any, Self
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import part_of
+from striate.cpu.kernels.loops import part_of, widths
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor, narrow
@@ -232,15 +232,16 @@ class ConvDirect(Kernel):
     def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, row: tuple[IntLike, IntLike, IntLike], q: IntLike, pixels: int,
              valid: Sequence[Sequence[int]], g: IntLike, kb: IntLike, vectors: int, last: bool, spot: Spot) -> None:
         """A tile of pixels x vectors of one output row."""
-        lanes, Cg = self.lanes, self.C // self.groups
+        Cg, Kg = self.C // self.groups, self.K // self.groups
+        wide = widths(vectors, Kg % self.lanes if last else 0, self.lanes)
         for t in range(pixels if any(valid) else 0):
             for v in range(vectors):
-                end.fetch(*self.place(row, q + t), g * (self.K // self.groups) + (kb + v) * lanes)
-        cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
+                end.fetch(*self.place(row, q + t), g * Kg + (kb + v) * self.lanes)
+        cells = [[k.cell(0.0, lanes) for lanes in wide] for _ in range(pixels)]
         for image, h, tap in self.rows_read(k, row):
             for c in range(Cg) if Cg <= 4 else k.range(Cg):
                 self.channel(k, cells, valid, q, lambda column, image=image, h=h, c=c: x[(*image, h, column, g * Cg + c)],
-                             lambda s, v, tap=tap, c=c: w.vec(g, kb + v, *tap, s, c, 0, lanes=lanes))
+                             lambda s, v, tap=tap, c=c: w.vec(g, kb + v, *tap, s, c, 0, lanes=wide[v]))
         self.write(end, cells, row, q, g, kb, last, spot)
 
     def channel(self, k: Builder, cells: list[list[Cell]], valid: Sequence[Sequence[int]], q: IntLike,
@@ -252,9 +253,9 @@ class ConvDirect(Kernel):
                 continue
             weights = [weight(j * columns.turn + columns.weight, v) for v in range(len(cells[0]))]
             for t in served:
-                one = k.splat(pixel((q + t) * columns.step + columns.first + j * columns.gap), self.lanes)
+                one = pixel((q + t) * columns.step + columns.first + j * columns.gap)
                 for cell, taken in zip(cells[t], weights, strict=True):
-                    cell.fma(one, taken)
+                    cell.fma(k.splat(one, taken.lanes), taken)
 
     def rows_read(self, k: Builder, row: tuple[IntLike, IntLike, IntLike]) -> Iterator[tuple[Any, IntLike, Any]]:
         """((image, slice), input row, (depth tap, row tap)) for every row of x that an output row reads; a loop that runs."""
@@ -271,9 +272,11 @@ class ConvDirect(Kernel):
 
     def write(self, end: End, cells: list[list[Cell]], row: tuple[IntLike, IntLike, IntLike], q: IntLike, g: IntLike, kb: IntLike,
               last: bool, spot: Spot) -> None:
-        Kg, lanes, vectors = self.K // self.groups, self.lanes, len(cells[0])
-        counts = [Kg % lanes if last and v == vectors - 1 else None for v in range(vectors)]
-        channels = [g * Kg + (kb + v) * lanes for v in range(vectors)]
+        Kg, rest = self.K // self.groups, self.K // self.groups % self.lanes
+        counts = [None for _ in cells[0]]
+        if last and rest < cells[0][-1].lanes:
+            counts[-1] = rest
+        channels = [g * Kg + (kb + v) * self.lanes for v in range(len(counts))]
         found = [[end(cell.value, *self.place(row, q + t), c, count=count)
                   for cell, c, count in zip(sums, channels, counts, strict=True)] for t, sums in enumerate(cells)]
         for v, (c, count) in enumerate(zip(channels, counts, strict=True)):

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import part_of
+from striate.cpu.kernels.loops import part_of, widths
 from striate.kernel.language import Builder, IntLike, Tensor
 from striate.window import Window, Window2d
 
@@ -136,9 +136,9 @@ class ConvWeights(Kernel):
              ragged: int, pairs: list[tuple[int, IntLike]]) -> None:
         (t, r), (part, g, b), slices = tap, into, self.slices
         height, width = self.window
-        lanes, Cg, Kg = self.lanes, self.C // self.groups, self.K // self.groups
+        Cg, Kg, wide = self.C // self.groups, self.K // self.groups, widths(vectors, ragged, self.lanes)
         n, d = image // slices.out(self.D), slices.read(image % slices.out(self.D), t)
-        cells = [[k.cell(dw.vec(part, g, b + v, t, r, s, c, 0, lanes=lanes)) for v in range(vectors)] for s, c in pairs]
+        cells = [[k.cell(dw.vec(part, g, b + v, t, r, s, c, 0, lanes=lanes)) for v, lanes in enumerate(wide)] for s, c in pairs]
         start = height.pads[0] - r * height.dilation  # the padded rows above tap r
         low = (k.max(start, 0) + (height.stride - 1)) // height.stride
         high = k.min((k.max(start + self.H, 0) + (height.stride - 1)) // height.stride, self.out[0])
@@ -146,13 +146,13 @@ class ConvWeights(Kernel):
             h = p * height.stride - start
             for first, last, valid in self.segments(sorted({s for s, _ in pairs})):
                 for q in k.range(first, last):
-                    grads = [dy.vec(image, p, q, g * Kg + (b + v) * lanes, lanes=lanes,
-                                    count=ragged if ragged and v == vectors - 1 else None) for v in range(vectors)]
+                    grads = [dy.vec(image, p, q, g * Kg + (b + v) * self.lanes, lanes=lanes,
+                                    count=ragged if ragged and v == vectors - 1 else None) for v, lanes in enumerate(wide)]
                     for (s, c), row in zip(pairs, cells, strict=True):
                         if s in valid:
-                            pixel = k.splat(x[n, d, h, width.read(q, s), g * Cg + c], lanes)
-                            for v in range(vectors):
-                                row[v].fma(pixel, grads[v])
+                            pixel = x[n, d, h, width.read(q, s), g * Cg + c]
+                            for cell, grad in zip(row, grads, strict=True):
+                                cell.fma(k.splat(pixel, grad.lanes), grad)
         for (s, c), row in zip(pairs, cells, strict=True):
             for v in range(vectors):
                 dw.store(row[v].value, part, g, b + v, t, r, s, c, 0)

@@ -20,11 +20,11 @@ Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import part_of
+from striate.cpu.kernels.loops import part_of, widths
 from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
 from striate.kernel.language import Builder, IntLike, Tensor
 from striate.window import Window, Window2d
@@ -230,14 +230,16 @@ class ConvWeightsRows(Kernel):
                  columns: tuple[IntLike, IntLike], ask: Ask) -> None:
         """All tiles of one tap for the lines that were copied."""
         tiles, rest = divmod(job.channels, self.channels)
-        for column, vectors, _ in self.column_kinds(k, columns):
+        for column, vectors, ragged in self.column_kinds(k, columns):
+            wide = widths(vectors, ragged, self.lanes)
             above = (s * (columns[1] - columns[0]) + column - columns[0]) * -(-job.channels // self.channels)
 
-            def tile(i: IntLike, channels: int, column: IntLike = column, vectors: int = vectors, above: IntLike = above) -> None:
+            def tile(i: IntLike, channels: int, column: IntLike = column, wide: Sequence[int] = wide,
+                     above: IntLike = above) -> None:
                 c = i * self.channels
                 rows = ((pixel, c, column - columns[0], m) for pixel, m in self.rows_of(k, s, lines, above + i, ask))
                 place = job.part, column * self.vectors, job.t, job.r, s, job.first + c
-                self.tile(k, dw, own, place, vectors, channels, rows)
+                self.tile(k, dw, own, place, wide, channels, rows)
 
             for i in k.range(tiles):
                 tile(i, self.channels)
@@ -253,17 +255,17 @@ class ConvWeightsRows(Kernel):
             for q in k.range(left, right):
                 yield i * pixels + (width.read(q, s) - first) // step, i * self.out[2] + q
 
-    def tile(self, k: Builder, dw: Tensor, own: dict[str, Tensor], place: tuple[IntLike, ...], vectors: int, channels: int,
-             rows: Iterator[tuple[IntLike, ...]]) -> None:
+    def tile(self, k: Builder, dw: Tensor, own: dict[str, Tensor], place: tuple[IntLike, ...], wide: Sequence[int],
+             channels: int, rows: Iterator[tuple[IntLike, ...]]) -> None:
         part, b, *tap, first = place
-        at = [[(part, b + v, *tap, first + t, 0) for v in range(vectors)] for t in range(channels)]
-        sums = [[k.cell(dw.vec(*at[t][v], lanes=self.lanes)) for v in range(vectors)] for t in range(channels)]
+        at = [[(part, b + v, *tap, first + t, 0) for v in range(len(wide))] for t in range(channels)]
+        sums = [[k.cell(dw.vec(*index, lanes=lanes)) for index, lanes in zip(row, wide, strict=True)] for row in at]
         for pixel, c, column, m in rows:
-            grads = [own["dy"].vec(column, m, v * self.lanes, lanes=self.lanes) for v in range(vectors)]
+            grads = [own["dy"].vec(column, m, v * self.lanes, lanes=lanes) for v, lanes in enumerate(wide)]
             for t in range(channels):
-                value = k.splat(own["x"][pixel, c + t], self.lanes)
-                for v in range(vectors):
-                    sums[t][v].fma(value, grads[v])
-        for t in range(channels):
-            for v in range(vectors):
-                dw.store(sums[t][v].value, *at[t][v])
+                value = own["x"][pixel, c + t]
+                for cell, grad in zip(sums[t], grads, strict=True):
+                    cell.fma(k.splat(value, grad.lanes), grad)
+        for indices, cells in zip(at, sums, strict=True):
+            for index, cell in zip(indices, cells, strict=True):
+                dw.store(cell.value, *index)

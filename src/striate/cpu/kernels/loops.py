@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from striate.kernel.language import Builder, IntLike, Num
+from striate.kernel.language import Builder, IntLike, Num, narrow
 
 Value = TypeVar("Value")
 
@@ -51,6 +51,15 @@ def groups(k: Builder, C: int, vectors: int) -> Iterator[tuple[IntLike, list[tup
         yield first, [(v * k.lanes, k.lanes, None) for v in range(vectors)]
     if C % wide:
         yield C - C % wide, [(c, lanes, count if count < lanes else None) for c, lanes, count in k.blocks(C % wide)]
+
+
+def widths(vectors: int, filled: int, lanes: int) -> list[int]:
+    """Lanes of the vectors of a tile; the last is no wider than it must be for the lanes that are filled, 0 for all of them.
+
+    >>> widths(2, 8, 16), widths(2, 0, 16), widths(1, 3, 8)
+    ([16, 8], [16, 16], [4])
+    """
+    return [lanes] * (vectors - 1) + [narrow(filled, lanes) if filled else lanes]
 
 
 def part_of(part: IntLike, parts: int, rows: IntLike) -> tuple[IntLike, IntLike]:
