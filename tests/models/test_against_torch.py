@@ -139,8 +139,9 @@ def test_gradients_and_statistics_of_training(case, tmp_path):
     assert abs(loss - value) < FORWARD * value
     assert gradients.keys() == exact.keys()
     scale = 1e-3 * max(np.abs(g).max() for g in exact.values())  # a bias before batch norm has nothing but rounding
+    worst = max(error(rough[name], exact[name], scale) for name in exact)  # of PyTorch's own: what float32 loses in this network
     for name, gradient in gradients.items():
-        allowed = max(GRADIENT, 10 * error(rough[name], exact[name], scale))
+        allowed = max(GRADIENT, worst, 10 * error(rough[name], exact[name], scale))
         assert error(gradient, exact[name], scale) < allowed, (name, error(gradient, exact[name], scale), allowed)
     buffers = dict(net.named_buffers())
     assert buffers.keys() == statistics.keys()
