@@ -273,7 +273,7 @@ class ConvDirect(Kernel):
     def write(self, end: End, cells: list[list[Cell]], row: tuple[IntLike, IntLike, IntLike], q: IntLike, g: IntLike, kb: IntLike,
               last: bool, spot: Spot) -> None:
         Kg, rest = self.K // self.groups, self.K // self.groups % self.lanes
-        counts = [None for _ in cells[0]]
+        counts: list[int | None] = [None for _ in cells[0]]
         if last and rest < cells[0][-1].lanes:
             counts[-1] = rest
         channels = [g * Kg + (kb + v) * self.lanes for v in range(len(counts))]
