@@ -125,11 +125,11 @@ def test_a_frozen_body_costs_no_kernels_and_no_memory():
     net = network(nn)
     whole = compiled(net)
     names = {call.kernel.name for call in whole.calls}
-    assert {"ConvWeights", "TurnWeights", "NormStatistics", "NormGradient", "GemmWeights", "Sgd"} <= names
+    assert {"ConvWeights", "TurnWeights", "NormFinish", "NormGradient", "GemmWeights", "Sgd"} <= names
     net[:-1].requires_grad_(False).eval()
     frozen = compiled(net)
     left = {call.kernel.name for call in frozen.calls}
-    assert not left & {"ConvWeights", "TurnWeights", "NormStatistics", "NormGradient"} and {"GemmWeights", "Sgd"} <= left
+    assert not left & {"ConvWeights", "TurnWeights", "NormFinish", "NormGradient"} and {"GemmWeights", "Sgd"} <= left
     assert len(frozen.calls) < len(whole.calls) / 4 and frozen.arena_bytes < whole.arena_bytes / 2
 
 
