@@ -55,10 +55,9 @@ def compare(network: str, batch: int, mode: str, options: argparse.Namespace) ->
     """One row for each system that starts and computes what PyTorch does."""
     workers = {s: Worker(s, network, batch, mode, options.threads) for s in available(mode)}
     workers = {s: w for s, w in workers.items() if w.first}  # torch.compile needs a C++ compiler
-    missing = {"striate", "torch"} - workers.keys()
-    if missing:
-        raise SystemExit(f"{', '.join(sorted(missing))}: did not start; its message: python {Path(__file__).with_name('worker.py')} "
-                         f"{min(missing)} {network} {batch} {mode} {options.threads}")
+    if missing := {"striate", "torch"} - workers.keys():
+        command = f"python benchmarks/worker.py {min(missing)} {network} {batch} {mode} {options.threads}"
+        raise SystemExit(f"{' and '.join(sorted(missing))} did not start; for the message: {command}")
     reference = workers["torch"].first["values"]
     for system, worker in workers.items():
         difference = np.max(np.abs(np.subtract(worker.first["values"], reference)) / np.maximum(1, np.abs(reference)))
