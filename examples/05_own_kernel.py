@@ -12,7 +12,7 @@ from striate.cpu.cache import library
 from striate.cpu.kernels.base import Kernel
 from striate.errors import KernelError
 from striate.kernel.interpret import interpret
-from striate.kernel.language import Builder
+from striate.kernel.language import SHARES, Builder
 from striate.kernel.machine import host, named
 from striate.kernel.show import show
 
@@ -54,10 +54,11 @@ except KernelError as error:
 
 # Machine code for this very CPU. The cache on disk knows the kernel by its fields, so the next process only loads it.
 address = library.load([kernel], host())[0]
-run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(address)
 y = np.zeros(N, np.float32)
 table = np.array([N, x.ctypes.data, y.ctypes.data], np.uint64)
-for thread in range(2):  # two shares, here one after the other
-    run(table.ctypes.data, thread, 2)
+taken = np.zeros((2, SHARES), np.int64)  # how much of each thread's share is done, by whomever
+for thread in range(2):  # two threads, here one after the other: the first finds all shares free and does them
+    run(table.ctypes.data, thread, 2, taken.ctypes.data)
 np.testing.assert_allclose(y, expected, rtol=1e-5)
 print(f"machine code for {host()}: right, for {N:,} rows")

@@ -13,6 +13,7 @@ from tests.cpu.helpers import floats
 from striate import nn
 from striate.cpu import cache
 from striate.cpu.cache import Library, folder, key_of
+from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.copy import Fill
 from striate.cpu.kernels.softmax import LogSoftmax, Softmax
 from striate.cpu.program import Program
@@ -68,6 +69,22 @@ def test_keys_tell_apart_all_that_the_code_depends_on(monkeypatch):
     before = key_of(Softmax(5), host())
     monkeypatch.setattr(cache, "_sources", lambda: "other sources")
     assert key_of(Softmax(5), host()) != before
+
+
+def test_a_kernel_of_somebody_elses_is_known_by_what_it_writes():
+    def of(value):
+        class Own(Kernel):
+            arguments = ("y",)
+
+            def build(self, k):
+                k.tensor("y", (1,)).store(k.constant(value), 0)
+
+            def __repr__(self):
+                return "Own()"
+
+        return key_of(Own(), host())
+
+    assert of(1.0) == of(1.0) != of(2.0)
 
 
 @pytest.mark.parametrize("broken", [b"", b"striate1", b"rubbish" * 100, "shorter", "flipped", "other magic"], ids=str)

@@ -6,17 +6,22 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from tests.cpu.helpers import floats
+from tests.kernels.harness import compiled
 
 import striate as st
 from striate import nn, optim
 from striate.cpu import threads
+from striate.cpu.cache import library
+from striate.cpu.kernels.base import Kernel
 from striate.errors import ArgumentError
 from striate.kernel.compile import object_code
-from striate.kernel.machine import named
+from striate.kernel.language import SHARES, Builder
+from striate.kernel.machine import host, named
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +80,56 @@ def test_more_threads_than_cores_go_on():
     for _ in range(20):
         assert np.array_equal(net(x), y)
     assert time.monotonic() - start < 20
+
+
+@dataclass(frozen=True)
+class Tally(Kernel):
+    """done[i] += 1 and who[i] = the thread, for each task i of two shares; task i takes so many rounds."""
+
+    arguments = ("tasks", "rounds", "done", "who")
+
+    def build(self, k: Builder) -> None:
+        tasks = k.int("tasks")
+        done, who = k.tensor("done", (2, tasks)), k.tensor("who", (2, tasks))
+        for share in range(2):
+            for i in k.share(tasks):
+                total = k.cell(0.0)
+                for _ in k.range(k.int("rounds")):
+                    total.fma(done[share, i], k.constant(0.5))
+                done.store(done[share, i] + 1.0 + total.value * 0.0, share, i)
+                who.store(k.from_int(k.thread, "f32"), share, i)
+
+
+def called(calls: int, team: threads.Team, table: np.ndarray) -> None:
+    """Many calls of the kernel in one job."""
+    kernels = np.array(library.load([Tally()], host()) * calls, np.uint64)
+    tables = np.full(calls, table.ctypes.data, np.uint64)
+    team.execute(kernels.ctypes.data, tables.ctypes.data, calls)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 11])
+@pytest.mark.parametrize(("tasks", "rounds"), [(1, 0), (5, 100), (200, 10), (1000, 0)])
+def test_every_task_is_done_once(size, tasks, rounds):
+    done, who = np.zeros((2, tasks), np.float32), np.full((2, tasks), -1, np.float32)
+    table, team = np.array([tasks, rounds, done.ctypes.data, who.ctypes.data], np.uint64), threads.team(size)
+    for job in range(1, 4):
+        called(7, team, table)
+        np.testing.assert_array_equal(done, 7 * job)
+    assert np.isin(who, range(size)).all()
+    assert not team.counters.reshape(2, size, SHARES)[team.state[threads.ROUND] % 2].any()
+
+
+def test_who_is_first_does_what_the_others_leave():
+    """Two threads, one after the other: nothing is left for the second."""
+    tasks, taken = 40, np.zeros((2, SHARES), np.int64)
+    done, who = np.zeros((2, tasks), np.float32), np.full((2, tasks), -1, np.float32)
+    table = np.array([tasks, 0, done.ctypes.data, who.ctypes.data], np.uint64)
+    taken[1, 0] = 5  # of its 10 stretches (of 2 tasks each) thread 1 has done half of the first share
+    function = compiled(Tally(), host())
+    for thread in range(2):
+        function(table.ctypes.data, thread, 2, taken.ctypes.data)
+    np.testing.assert_array_equal(done, [[1] * 20 + [0] * 10 + [1] * 10, [1] * 40])
+    assert not who[done == 1].any()
 
 
 def test_workers_that_sleep_are_woken():

@@ -6,8 +6,8 @@ import pytest
 from striate.errors import ArgumentError, KernelError
 from striate.kernel.compile import assembly, object_code
 from striate.kernel.emit import Emit
-from striate.kernel.interpret import interpret
-from striate.kernel.language import Int
+from striate.kernel.interpret import Interpret, interpret
+from striate.kernel.language import SHARES, STRETCHES, Int
 from striate.kernel.machine import FORMS, host, named
 from striate.kernel.show import show
 
@@ -29,7 +29,7 @@ def test_three_meanings():
     interpret(scaled_copy, named("avx2"), {"x": x, "y": y}, threads=3)
     np.testing.assert_array_equal(y, 2 * x + 1)
     assert "@llvm.fma.v8f32" in emit(scaled_copy)
-    assert show(scaled_copy, named("avx2"), ("x", "y")).splitlines()[-1].strip() == "y[i, 0:+8] = (1 + x[i, 0:+8] * 2)"
+    assert show(scaled_copy, named("avx2"), ("x", "y")).splitlines()[-1].strip() == "y[j, 0:+8] = (1 + x[j, 0:+8] * 2)"
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -141,3 +141,48 @@ def test_unknown_names():
     with pytest.raises(ArgumentError) as unknown:
         named("avx3")
     assert str(unknown.value) == "unknown machine 'avx3'; known are avx512, avx2, sse2, neon"
+
+
+def stretches(total, threads, thread, unit=0):
+    """What a thread does of a share by itself."""
+    k = Interpret(named("avx2"), {}, thread, threads)
+    return list(k.stretches(total, unit))
+
+
+def test_a_share_is_cut_into_stretches():
+    assert stretches(5, 2, 0) == [(0, 1), (1, 2)] and stretches(5, 2, 1) == [(2, 3), (3, 4), (4, 5)]
+    assert stretches(64, 2, 1)[:2] == [(32, 34), (34, 36)] and len(stretches(64, 2, 1)) == STRETCHES
+    assert stretches(25, 2, 0, unit=5) == [(0, 5), (5, 10), (10, 12)]
+    assert stretches(25, 2, 1, unit=5) == [(12, 15), (15, 20), (20, 25)]
+    assert stretches(3, 1, 0, unit=5) == [(0, 3)]
+    assert [stretches(1, 3, thread, unit=4) for thread in range(3)] == [[], [], [(0, 1)]]
+    assert stretches(0, 2, 1) == []
+
+
+@pytest.mark.parametrize("total", [0, 1, 2, 7, 33, 100])
+@pytest.mark.parametrize("unit", [0, 1, 3, 8])
+def test_stretches_of_all_threads_are_the_whole(total, unit):
+    for threads in (1, 2, 3, 5):
+        found = [s for thread in range(threads) for s in stretches(total, threads, thread, unit)]
+        assert [i for begin, end in found for i in range(begin, end)] == list(range(total))
+        assert all(begin // unit == (end - 1) // unit for begin, end in found if unit)
+
+
+def test_a_share_in_a_loop_is_not_passed_on():
+    def often(k):
+        y = k.tensor("y", (3, 5))
+        for i in k.range(3):
+            for j in k.share(5):
+                y.store(k.constant(1.0), i, j)
+
+    def many(k):
+        y = k.tensor("y", (SHARES + 2, 5))
+        for i in range(SHARES + 2):
+            for j in k.share(5):
+                y.store(k.constant(1.0), i, j)
+
+    assert "atomicrmw" not in emit(often) and emit(many).count("atomicrmw") == SHARES
+    for build, size in ((often, 15), (many, 5 * (SHARES + 2))):
+        y = np.zeros(size, np.float32)
+        interpret(build, named("avx2"), {"y": y}, threads=2)
+        assert y.all()

@@ -17,10 +17,11 @@ from striate.cpu.cache import source_of
 from striate.cpu.kernels.base import Kernel
 from striate.kernel.compile import object_code, target_machine
 from striate.kernel.interpret import interpret
+from striate.kernel.language import SHARES
 from striate.kernel.machine import Machine, host, named
 
 Arguments = Mapping[str, np.ndarray | int]
-Compiled = Callable[[int, int, int], None]
+Compiled = Callable[[int, int, int, int], None]
 
 MACHINES = {"interpreter": named("avx2"), "host": host(), "avx2": named("avx2"), "sse2": named("sse2")}
 GUARD = 67
@@ -29,14 +30,15 @@ GUARD = 67
 
 @cache
 def compiled(kernel: Kernel, machine: Machine) -> Compiled:
-    """A kernel's machine code: function(address of the arguments, thread, threads)."""
+    """A kernel's machine code: function(addresses of arguments, thread, threads, what is taken)."""
     import llvmlite.binding as llvm
 
     code = object_code(source_of(kernel, machine), machine)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(machine))
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("kernel"))
+    word, pointer = ctypes.c_int64, ctypes.c_void_p
+    function = ctypes.CFUNCTYPE(None, pointer, word, word, pointer)(engine.get_function_address("kernel"))
     function.engine = engine  # type: ignore[attr-defined]
     return function
 
@@ -54,7 +56,14 @@ def run(kernel: Kernel, arguments: Arguments, meaning: str = "host", threads: in
         return
     function, table = compiled(kernel, MACHINES[meaning]), slots(kernel, arguments)
     for thread in range(threads):
-        function(table.ctypes.data, thread, threads)
+        function(table.ctypes.data, thread, threads, nothing_but_its_own(thread, threads).ctypes.data)
+
+
+def nothing_but_its_own(thread: int, threads: int) -> np.ndarray:
+    """What a kernel finds where all other threads have taken all of their shares."""
+    taken = np.full((threads, SHARES), 2**40, np.int64)
+    taken[thread] = 0
+    return taken
 
 
 def guarded(array: np.ndarray) -> np.ndarray:
@@ -122,7 +131,7 @@ def seconds(kernel: Kernel, arguments: Arguments, repeats: int = 50, meaning: st
     best = float("inf")
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        function(table.ctypes.data, 0, 1)
+        function(table.ctypes.data, 0, 1, nothing_but_its_own(0, 1).ctypes.data)
         best = min(best, time.perf_counter() - start)
     return best
 

@@ -8,6 +8,9 @@ A worker that goes to sleep raises its flag first and then looks once more for a
 then takes the flags. Who lowers a flag is one of the two: the worker, and it does not sleep, or `launch`, and it opens the
 lock before which the worker sleeps. So no job is missed.
 
+Which stretches of a share are taken is counted in two tables in turn, one for every other call: while a call counts in one,
+each thread clears its line of the other, in which nobody counts until all have met again.
+
 Between two calls nobody leaves native code: a barrier is one atomic addition and a short spin, which gives the core away
 after a while, so that more threads than cores still go on. After a job a worker spins for about a tenth of a millisecond and
 then sleeps, in a lock of Python's that needs no interpreter. A launch is one call of native code, so an interrupt from the
@@ -31,10 +34,11 @@ import numpy as np
 
 from striate.cpu.cores import Spread
 from striate.errors import ArgumentError
+from striate.kernel.language import SHARES
 from striate.kernel.machine import Machine, host
 
 # slots of the shared state, in 64-bit words; words that different threads write stand in different cache lines
-GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD, STAMPS = 0, 1, 2, 3, 4, 5, 8
+GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD, STAMPS, TAKEN = 0, 1, 2, 3, 4, 5, 8, 9
 ARRIVED, ROUND, ACQUIRE, RELEASE, WORKERS = 16, 32, 6, 7, 48
 STRIDE = 8
 """Words from one worker to the next; each has a flag, raised while it sleeps, and the lock before which it does."""
@@ -62,15 +66,26 @@ entry:
   %%stamps.at = getelementptr i64, ptr %%state, i64 %(STAMPS)d
   %%stamps = load ptr, ptr %%stamps.at
   %%timed = icmp ne ptr %%stamps, null
+  %%taken.at = getelementptr i64, ptr %%state, i64 %(TAKEN)d
+  %%taken.both = load ptr, ptr %%taken.at
+  %%line = mul i64 %%thread, %(SHARES)d
+  %%size = mul i64 %%threads, %(SHARES)d
   br label %%each
 each:
   %%i = phi i64 [ 0, %%entry ], [ %%next, %%onward ]
   %%now = load atomic i64, ptr %%round.at acquire, align 8
+  %%odd = and i64 %%now, 1
+  %%this = mul i64 %%odd, %%size
+  %%that = sub i64 %%size, %%this
+  %%mine = add i64 %%that, %%line
+  %%taken = getelementptr i64, ptr %%taken.both, i64 %%this
+  %%mine.at = getelementptr i64, ptr %%taken.both, i64 %%mine
+  store <%(SHARES)d x i64> zeroinitializer, ptr %%mine.at, align 64
   %%kernel.at = getelementptr ptr, ptr %%kernels, i64 %%i
   %%kernel = load ptr, ptr %%kernel.at
   %%table.at = getelementptr ptr, ptr %%tables, i64 %%i
   %%table = load ptr, ptr %%table.at
-  call void %%kernel(ptr %%table, i64 %%thread, i64 %%threads)
+  call void %%kernel(ptr %%table, i64 %%thread, i64 %%threads, ptr %%taken)
   br i1 %%timed, label %%stamp, label %%meet
 stamp:
   %%clock = %(clock)s
@@ -227,7 +242,7 @@ declare void @llvm.aarch64.set.fpcr(i64)""",
 
 def runtime_source(machine: Machine) -> str:
     """The LLVM IR of run, launch and serve for a machine."""
-    numbers = {name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)}
+    numbers = {"SHARES": SHARES} | {name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)}
     return f'target triple = "{machine.triple}"\n' + IR % ((X86 if machine.x86 else ARM) | numbers)
 
 
@@ -269,18 +284,25 @@ def _closed_lock() -> int:
     return lock
 
 
+def aligned(words: int) -> np.ndarray:
+    """64-bit words from a cache line's beginning on, zero."""
+    memory = np.zeros(words + 8, np.int64)
+    return memory[-memory.ctypes.data % 64 // 8:][:words]
+
+
 class Team:
     """`size` threads, the caller's among them."""
 
     def __init__(self, size: int):
         self.size = size
         self.launch, self.serve, _ = _native()
-        self.words = np.zeros(WORKERS + STRIDE * (size + 1), np.int64)
-        self.state = self.words[-self.words.ctypes.data % 64 // 8:]
+        self.state = aligned(WORKERS + STRIDE * size)
         self.address = self.state.ctypes.data
         self.state[YIELD], self.state[THREADS] = _yield_address(), size
         self.state[ACQUIRE] = _address(ctypes.pythonapi.PyThread_acquire_lock)
         self.state[RELEASE] = _address(ctypes.pythonapi.PyThread_release_lock)
+        self.counters = aligned(2 * size * SHARES)
+        self.state[TAKEN] = self.counters.ctypes.data
         self.lock = threading.Lock()
         workers = [threading.Thread(target=self.serve, args=(self.address, i), name=f"striate-{i}", daemon=True)
                    for i in range(1, size)]

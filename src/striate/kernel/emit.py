@@ -4,7 +4,8 @@ The text is written directly: one line for each instruction. Indices stay affine
 sum that was computed in an enclosing block is used again, so the IR is short and LLVM has little left to do.
 Cells are stack slots that LLVM's first pass turns into registers.
 
-A kernel becomes `void name(ptr arguments, i64 thread, i64 threads)`; arguments are 64-bit slots, pointers or whole numbers.
+A kernel becomes `void name(ptr arguments, i64 thread, i64 threads, ptr taken)`; arguments are 64-bit slots, pointers or whole
+numbers. taken, int64 (threads, SHARES), counts how many stretches of each thread's part of each share are taken: 0 at first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from striate.errors import KernelError
-from striate.kernel.language import Builder, Cell, Int, IntLike, Num, Tensor, caller
+from striate.kernel.language import NEIGHBOURS, SHARES, Builder, Cell, Int, IntLike, Num, Tensor, caller
 
 LINE = 16
 """Floats in a cache line."""
@@ -59,7 +60,7 @@ class Emit(Builder):
     def text(self) -> str:
         self.close()
         body = ["entry:", *self.entry, "  br label %start", "start:", *self.lines, "  ret void", "}"]
-        head = f"define void @{self.name}(ptr %arguments, i64 %thread, i64 %threads) nounwind {{"
+        head = f"define void @{self.name}(ptr %arguments, i64 %thread, i64 %threads, ptr %taken) nounwind {{"
         return "\n".join([f'target triple = "{self.machine.triple}"', *self.declared.values(), head, *body, *self.metadata, ""])
 
     # writing
@@ -186,6 +187,32 @@ class Emit(Builder):
         self.known.pop()
         self.lines.append(f"  br label %after{n}")
         self.label(f"after{n}")
+
+    def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
+        for step in self.loop(0, self.min(self.threads, NEIGHBOURS), 1):
+            owner = (self.thread + step) % self.threads
+            begin, end = self.part(total, owner)
+            by, stretches = self.cut(begin, end, unit)
+            counter = self.put(f"getelementptr i64, ptr %taken, i64 {self.index(owner * SHARES + share)}", "p")
+            for number in self.taken(counter, stretches):
+                start = (begin // by + number) * by
+                yield self.max(start, begin), self.min(start + by, end)
+
+    def taken(self, counter: str, stretches: IntLike) -> Iterator[IntLike]:
+        """Takes one of so many stretches after the other, until none is left."""
+        self.count += 1
+        n, last = self.count, self.index(stretches)
+        self.lines.append(f"  br label %take{n}")
+        self.label(f"take{n}")
+        self.lines.append(f"  %taken{n} = atomicrmw add ptr {counter}, i64 1 monotonic")
+        self.lines.append(f"  %some{n} = icmp slt i64 %taken{n}, {last}")
+        self.lines.append(f"  br i1 %some{n}, label %mine{n}, label %none{n}")
+        self.label(f"mine{n}")
+        self.known.append({})
+        yield self.as_int(f"%taken{n}")
+        self.known.pop()
+        self.lines.append(f"  br label %take{n}")
+        self.label(f"none{n}")
 
     # values
     def num(self, kind: str, lanes: int, line: str) -> Num:

@@ -48,6 +48,13 @@ class Interpret(Builder):
         if bool(condition.payload if isinstance(condition, Num) else condition):
             yield None
 
+    def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
+        begin, end = self.part(total, self.thread)
+        by, stretches = self.cut(begin, end, unit)
+        for number in range(stretches):  # type: ignore[arg-type]
+            start = (begin // by + number) * by
+            yield self.max(start, begin), self.min(start + by, end)
+
     def int_op(self, name: str, a: IntLike, b: IntLike) -> IntLike:
         return {"mul": a * b, "div": a // b, "mod": a % b}[name]  # type: ignore[operator]
 

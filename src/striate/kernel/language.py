@@ -25,6 +25,9 @@ from typing import Any
 
 from striate.errors import KernelError
 
+STRETCHES, NEIGHBOURS, SHARES = 16, 8, 8
+"""Stretches of a thread's part, threads among which they are passed on, and shares of a kernel for which that is done."""
+
 OWN = {str(Path(__file__).with_name(name)) for name in ("language.py", "emit.py", "interpret.py", "show.py")}
 """The files of the language itself: an error names the first frame outside of them."""
 
@@ -261,6 +264,8 @@ class Builder:
         self.lanes: int = machine.lanes
         self.steps: dict[str, int] = {}
         """Names of indices that count in known steps from a multiple of these."""
+        self.shares = 0
+        """How many shares of this kernel are passed on between threads."""
         self._open: list[str] = []
 
     # arguments
@@ -299,12 +304,32 @@ class Builder:
         return self._guarded("condition", self.branch(condition))
 
     def share(self, total: IntLike) -> Iterator[Any]:
-        """This thread's part of range(total)."""
-        return self.range(*self.shared(total))
+        """What this thread does of range(total): its own part, then what other threads have not begun of theirs."""
+        for begin, end in self.stretches(total):
+            yield from self.range(begin, end)
 
-    def shared(self, total: IntLike) -> tuple[IntLike, IntLike]:
-        """Where this thread's part of range(total) begins and ends."""
-        return (total * self.thread) // self.threads, (total * (self.thread + 1)) // self.threads
+    def stretches(self, total: IntLike, unit: IntLike = 0) -> Iterator[tuple[IntLike, IntLike]]:
+        """The same as (begin, end) of whole stretches, cut at multiples of `unit`; 0 for short ones of about the same length.
+
+        A thread that was held up, by the system or by who shares its core, leaves the rest of its part to the others. Each works
+        on its own part from front to back, so from one kernel to the next it finds its own results in its own cache.
+        Source: Blumofe & Leiserson, Scheduling multithreaded computations by work stealing, JACM 46(5), 1999.
+        """
+        inside = any(opened.startswith("loop") for opened in self._open)
+        if inside or self.shares == SHARES:  # a share that is dealt out again and again is not passed on
+            yield self.part(total, self.thread)
+            return
+        self.shares += 1
+        yield from self._guarded("loop", self.passed_on(total, unit, self.shares - 1))
+
+    def part(self, total: IntLike, thread: IntLike) -> tuple[IntLike, IntLike]:
+        """Where a thread's own part of range(total) begins and ends."""
+        return (total * thread) // self.threads, (total * (thread + 1)) // self.threads
+
+    def cut(self, begin: IntLike, end: IntLike, unit: IntLike) -> tuple[IntLike, IntLike]:
+        """(length, count) of the stretches of a part; the first begins at the multiple of the length before `begin`."""
+        by = unit or self.max((end - begin + (STRETCHES - 1)) // STRETCHES, 1)
+        return by, self.min((end + (by - 1)) // by - begin // by, end - begin)
 
     def _guarded(self, what: str, body: Iterator[Any]) -> Iterator[Any]:
         opened = f"{what} opened at {caller()}"
@@ -384,6 +409,10 @@ class Builder:
         raise NotImplementedError
 
     def branch(self, condition: Num) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
+        """(begin, end) of the stretches of range(total) that this thread does; share: its number in the kernel."""
         raise NotImplementedError
 
     def int_op(self, name: str, a: IntLike, b: IntLike) -> IntLike:

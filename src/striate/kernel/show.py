@@ -62,6 +62,11 @@ class Show(Builder):
         self.say(f"when {condition.payload}")
         yield from self.inside(None)
 
+    def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
+        cut = f", cut at multiples of {self.int_text(unit)}" if unit else ""
+        self.say(f"for begin{share}, end{share} in this thread's stretches of 0:{self.int_text(total)}{cut}")
+        yield from self.inside((Int(self, {f"begin{share}": 1}), Int(self, {f"end{share}": 1})))
+
     def inside(self, value: Any) -> Iterator[Any]:
         """The body of a loop or condition."""
         self.indent += 1

@@ -219,15 +219,14 @@ class ConvWinograd(Kernel):
         whole, rest = divmod(shape[1], self.vectors)
         groups = whole + (1 if rest else 0)
         blocks = (total + (self.units - 1)) // self.units
-        tasks = blocks * groups
-        begin, end = (tasks * k.thread) // k.threads, (tasks * (k.thread + 1)) // k.threads
-        for block in k.range(begin // groups, (end + (groups - 1)) // groups):
+        for begin, end in k.stretches(blocks * groups, unit=groups):
+            block = begin // groups
             first = (total * block) // blocks
             units = (total * (block + 1)) // blocks - first
             tiles = Block(k, self.tiles, first, units)
             for unit in k.range(first, first + units):
                 self.into.build(k, x, own["strip"], own["v"], tiles, unit)
-            low, high = k.max(block * -groups + begin, 0), k.min(block * -groups + end, groups)
+            low, high = block * -groups + begin, block * -groups + end
             stop = k.min(high, whole)
             for group in k.range(low, stop, self.groups):
                 count = k.min(stop - group, self.groups)

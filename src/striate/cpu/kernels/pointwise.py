@@ -225,10 +225,11 @@ class End:
             self.chain.tally.clear(self.k, self.part, part, size, c, channels or self.channels)
 
     def parts(self, lines: IntLike, pixels: int) -> Iterator[tuple[IntLike, IntLike, IntLike]]:
-        """(part, first, last) of this thread's parts of lines of so many pixels, each begun; without sums the thread's share
-        is one part."""
+        """(part, first, last) of this thread's parts of lines of so many pixels, each begun; without sums they are stretches
+        of its share."""
         if not self.chain.tally:
-            yield 0, *self.k.shared(lines)
+            for first, last in self.k.stretches(lines):
+                yield 0, first, last
             return
         for i in self.k.share(self.chain.tally.parts):
             first, last = part_of(i, self.chain.tally.parts, lines)
