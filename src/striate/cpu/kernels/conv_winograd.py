@@ -346,43 +346,39 @@ def units_of(tiles: Tiles, block: int) -> int:
     return round_up(units, image) if isinstance(image, int) and image < units else units
 
 
-def winograd_pays(C: int, K: int, P: int, Q: int, batch: int | None = None) -> bool:
+def winograd_pays(C: int, K: int, P: int, Q: int, batch: int, fixed: bool = False) -> bool:
     """Whether it beats the direct convolution by an eighth at least, as `winograd_cost` and `direct_cost` have it.
 
-    batch: images of a run for which u is made anew, as in training; None where u is made once.
+    fixed: u is made once for all runs, as in inference, and not for each.
 
-    >>> winograd_pays(64, 64, 28, 28), winograd_pays(3, 64, 28, 28), winograd_pays(512, 512, 7, 7, batch=1)
+    >>> winograd_pays(64, 64, 28, 28, 16), winograd_pays(3, 64, 28, 28, 16), winograd_pays(512, 512, 7, 7, 1, fixed=True)
     (True, False, False)
     """
-    return direct_cost(C, K, P, Q) > 1.125 * winograd_cost(C, K, P, Q, batch)
+    return direct_cost(C, K, P, Q) > 1.125 * winograd_cost(C, K, P, Q, batch, fixed)
 
 
 def winograd_form(C: int, K: int, P: int, Q: int, batch: int) -> Form:
-    """The form for a batch whose u is made once: the larger one where it saves a twelfth, as its u is larger and it rounds more.
-
-    Measured: a line of u takes 8 cycles each time that it is read, which is once for each block of tiles.
+    """The form for a batch whose u is made once: the larger one where it saves a twelfth, as it rounds more.
 
     >>> winograd_form(64, 64, 56, 56, 1) is SIX, winograd_form(512, 512, 7, 7, 1) is FOUR
     (True, True)
     """
-    def cost(form: Form) -> float:
-        tiles = run_of(P, Q, form)
-        blocks = max(1, batch * tiles.height.count * tiles.width.count / (2 * BLOCK))
-        return winograd_cost(C, K, P, Q, form=form) + 8 * blocks * form.points * C * -(-K // 16) / batch
-
-    return SIX if cost(SIX) < 11 / 12 * cost(FOUR) else FOUR
+    four, six = (winograd_cost(C, K, P, Q, batch, True, form) for form in (FOUR, SIX))
+    return SIX if six < 11 / 12 * four else FOUR
 
 
-def winograd_cost(C: int, K: int, P: int, Q: int, batch: int | None = None, form: Form = FOUR) -> float:
+def winograd_cost(C: int, K: int, P: int, Q: int, batch: int, fixed: bool, form: Form = FOUR) -> float:
     """Cycles for each image on a core with 16 lanes and one product a cycle; other cores differ by a factor, in both costs.
 
     Measured: the products run at 0.92 of the peak, a tile of 36 points takes 240 cycles for each vector of inputs and 350 for
-    each of outputs, and u, where it is made anew, 16 for each vector, which is the speed of memory.
+    each of outputs. A vector of u takes 16 where it is made anew, which is the speed of memory, and 8 each time that it is
+    read where it is fixed, once for each block of tiles.
     """
     c, k, tiles = -(-C // 16), -(-K // 16), run_of(P, Q, form)
-    transforms = tiles.height.count * tiles.width.count * (240 * c + 350 * k) * form.points / FOUR.points
-    u = form.points * C * k * 16 / batch if batch else 0
-    return tiles.height.points * tiles.width.points * C * k / 0.92 + transforms + u
+    count = tiles.height.count * tiles.width.count
+    transforms = count * (240 * c + 350 * k) * form.points / FOUR.points
+    u = 8 * max(1, batch * count / (2 * BLOCK)) if fixed else 16
+    return tiles.height.points * tiles.width.points * C * k / 0.92 + transforms + form.points * C * k * u / batch
 
 
 def direct_cost(C: int, K: int, P: int, Q: int) -> float:

@@ -91,9 +91,9 @@ def convolution(low: Lowering, group: Group) -> None:
         rows = y.spec.size // K
         low.call(_gemm(low, C, K, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
         return
-    again = filter_batch(low, weight, N)
-    if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, again):
-        points = FOUR if again else winograd_form(C, K, P, Q, N)
+    fixed = is_fixed(low, weight)
+    if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, N, fixed):
+        points = winograd_form(C, K, P, Q, N) if fixed else FOUR
         kernel = winograd_for(low.machine, C, H, W, K, pads_of(op.window), chain, points)
         _winograd(low, kernel, WinogradFilter(C, K, form.lanes, form=points), w, N=N, x=source, **places)
         return
@@ -131,10 +131,9 @@ def winograd_fits(low: Lowering, window: tuple[Window, ...], groups: int) -> boo
     return plain and groups == 1 and not low.precise
 
 
-def filter_batch(low: Lowering, weight: Value, N: int) -> int | None:
-    """The images that share the work of bringing a filter to Winograd's points; None where it is done once for all runs."""
-    fixed = weight in low.graph.sources and weight not in low.graph.updates
-    return None if fixed else N
+def is_fixed(low: Lowering, weight: Value) -> bool:
+    """Whether what is made from a filter is made once for all runs."""
+    return weight in low.graph.sources and weight not in low.graph.updates
 
 
 def pads_of(window: tuple[Window, ...]) -> Pads:
@@ -171,7 +170,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
     packed, source = low.need(weight, home), low.need(dy, channels_last(dy.shape))
     (N, K), C, (_, H, W), (_, P, Q) = dy.shape[:2], node.output.shape[1], axes(node.output.shape[2:]), axes(dy.shape[2:])
     chain, places = low.chain(group, channels_last(node.output.shape), bias=bias[0] if bias else None)
-    if winograd_fits(low, op.window, op.groups) and winograd_pays(K, C, H, W, filter_batch(low, weight, N)):
+    if winograd_fits(low, op.window, op.groups) and winograd_pays(K, C, H, W, N, is_fixed(low, weight)):
         (top, bottom), (left, right) = pads_of(op.window)
         pads = (2 - top, 2 - bottom), (2 - left, 2 - right)
         kernel = winograd_for(low.machine, K, P, Q, C, pads, chain)
