@@ -18,7 +18,7 @@ The transforms and their source stand in winograd.py, how tiles lie in winograd_
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
@@ -48,7 +48,7 @@ Finish = Callable[..., Any]
 PLAIN = Chain()
 WIDEST_RUN, BLOCK = 14, 28  # tiles of a unit at most, and of a block: what they need stays in a second-level cache of 1 MB
 GROUPS = 2
-HEAVY = 256 * 256 * 64  # C * K * points of a u that is too large for the caches
+LIGHT, HEAVY = 64 * 64 * 36, 256 * 256 * 64  # C * K * points of a u that is soon read again, and of one too large for the caches
 
 
 def out_size(H: int, W: int, pads: Pads) -> tuple[int, int]:
@@ -317,14 +317,14 @@ def once(k: Builder, index: IntLike) -> IntLike:
 
 def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, chain: Chain = PLAIN,
                  form: Form = FOUR) -> ConvWinograd:
-    """The choices for a machine, as measured. Where u is far too large for the caches, twice the block halves its reads."""
+    """The choices for a machine, as measured."""
     tiles = run_of(*out_size(H, W, pads), form)
     return ConvWinograd(
         C, H, W, K, pads,
         lanes=narrow(K, machine.lanes),
         in_lanes=narrow(C, machine.lanes),
         run=tiles.run,
-        units=units_of(tiles, 2 * BLOCK if C * K * form.points >= HEAVY else BLOCK),
+        units=units_of(tiles, block_of(C * K * form.points)),
         pixels=6 if machine.registers < 32 else 7 if tiles.divide(7) else 8,
         vectors=2 if K > machine.lanes else 1,
         groups=min(GROUPS, -(-K // (2 * machine.lanes))),
@@ -333,10 +333,49 @@ def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, c
     )
 
 
+def balanced(conv: ConvWinograd, images: int, threads: int) -> ConvWinograd:
+    """The same convolution, in smaller blocks where there are so few that threads would wait for each other.
+
+    >>> conv = ConvWinograd(128, 28, 28, 128, ((1, 1), (1, 1)))
+    >>> balanced(conv, 1, 2).units, balanced(conv, 1, 1).units, balanced(conv, 64, 2).units
+    (1, 4, 4)
+    """
+    total = images * conv.tiles.height.count * conv.tiles.segments
+    if total > 4 * threads * conv.units:
+        return conv
+    return min((replace(conv, units=units) for units in range(min(conv.units, total), 0, -1)),
+               key=lambda choice: span(choice, total, threads))
+
+
+def span(conv: ConvWinograd, total: int, threads: int) -> float:
+    """Cycles of the thread that takes longest, as `winograd_cost` counts them, for so many units.
+
+    A vector of u takes one cycle more for each block, as it is asked for ahead of time.
+    """
+    points, c, k = conv.form.points, -(-conv.C // 16), -(-conv.K // conv.lanes)
+    blocks, groups = -(-total // conv.units), -(-k // conv.vectors)
+    sizes = [(total * (b + 1)) // blocks - (total * b) // blocks for b in range(blocks)]
+    into = conv.run * 240 * c * points / FOUR.points
+    products = conv.run * conv.vectors * (points * conv.C / 0.92 + 350 * points / FOUR.points)
+    panel = points * conv.C * conv.vectors
+
+    def cycles(first: int, last: int) -> float:
+        met = range(first // groups, -(-last // groups))
+        return sum(sizes[b] * into for b in met) + sum(sizes[task // groups] * products + panel for task in range(first, last))
+
+    tasks = blocks * groups
+    return max(cycles(tasks * t // threads, tasks * (t + 1) // threads) for t in range(threads))
+
+
 def run_of(P: int, Q: int, form: Form = FOUR) -> Tiles:
     """Tiles whose units are whole rows, or equal parts of a row that is too long."""
     columns = Axis(Q, form=form).count
     return Tiles(P, Q, -(-columns // -(-columns // WIDEST_RUN)), form)
+
+
+def block_of(size: int) -> int:
+    """Tiles of a block for a u of so many numbers: twice as many halve its reads, half as many keep v and m nearer."""
+    return BLOCK // 2 if size <= LIGHT else 2 * BLOCK if size >= HEAVY else BLOCK
 
 
 def units_of(tiles: Tiles, block: int) -> int:

@@ -16,7 +16,15 @@ from striate.cpu.fuse import Group
 from striate.cpu.kernels.conv_direct import ConvDirect, Depth, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.conv_weights_rows import ConvWeightsRows
-from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, winograd_for, winograd_form, winograd_pays
+from striate.cpu.kernels.conv_winograd import (
+    ConvWinograd,
+    Pads,
+    WinogradFilter,
+    balanced,
+    winograd_for,
+    winograd_form,
+    winograd_pays,
+)
 from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.pack import AddParts
@@ -94,7 +102,7 @@ def convolution(low: Lowering, group: Group) -> None:
     fixed = is_fixed(low, weight)
     if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, N, fixed):
         points = winograd_form(C, K, P, Q, N) if fixed else FOUR
-        kernel = winograd_for(low.machine, C, H, W, K, pads_of(op.window), chain, points)
+        kernel = balanced(winograd_for(low.machine, C, H, W, K, pads_of(op.window), chain, points), N, low.threads)
         _winograd(low, kernel, WinogradFilter(C, K, form.lanes, form=points), w, N=N, x=source, **places)
         return
     taps = tuple(taps_of(v) for v in window_axes(op.window))
@@ -173,7 +181,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
     if winograd_fits(low, op.window, op.groups) and winograd_pays(K, C, H, W, N, is_fixed(low, weight)):
         (top, bottom), (left, right) = pads_of(op.window)
         pads = (2 - top, 2 - bottom), (2 - left, 2 - right)
-        kernel = winograd_for(low.machine, K, P, Q, C, pads, chain)
+        kernel = balanced(winograd_for(low.machine, K, P, Q, C, pads, chain), N, low.threads)
         _winograd(low, kernel, WinogradFilter(C, K, home.lanes, True, kernel.lanes), packed, N=N, x=source, **places)
         return
     form = weight_form(low, weight.shape, op.groups, turned=True)  # the same for a depthwise filter, which has nothing to turn
