@@ -12,7 +12,7 @@ from striate.cpu.kernels.update import Adam, Sgd
 from striate.cpu.layout import Packed
 from striate.kernel.language import narrow
 
-SIZES = [(1, 1, 1), (3, 5, 17), (13, 7, 33), (30, 40, 24), (20, 3, 64)]  # M, C, K
+SIZES = [(1, 1, 1), (3, 5, 17), (13, 7, 33), (30, 40, 24), (20, 3, 64), (9, 6, 99), (10, 4, 62)]  # M, C, K
 each = pytest.mark.parametrize(("M", "C", "K"), SIZES)
 each_machine = pytest.mark.parametrize("meaning", MACHINES)
 FORMS = [Packed(1, 5, 3, 1, 1, 4), Packed(2, 6, 5, 3, 2, 4), Packed(1, 17, 9, 2, 2, 8), Packed(3, 1, 4, 3, 3, 1)]

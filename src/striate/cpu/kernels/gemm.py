@@ -16,10 +16,53 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import widened
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
 from striate.cpu.kernels.update import Sgd, Update
-from striate.kernel.language import Builder, IntLike, Tensor
+from striate.kernel.language import Builder, IntLike, Tensor, narrow
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Groups of output channels alike: `groups` of them from block `first` on, each of vectors of `lanes`.
+
+    counts: for each vector of a group, how many lanes are filled, None for all.
+    """
+
+    first: int
+    groups: int
+    lanes: int
+    counts: tuple[int | None, ...]
+
+
+def columns_of(K: int, lanes: int, vectors: int) -> list[Columns]:
+    """Whole vectors first. One that may be narrower stands alone, for LLVM spills sums of two widths that share a pixel.
+
+    >>> [(columns.groups, columns.lanes, columns.counts) for columns in columns_of(99, 16, 2)]
+    [(3, 16, (None, None)), (1, 4, (3,))]
+    >>> [(columns.groups, columns.lanes, columns.counts) for columns in columns_of(60, 16, 2)]
+    [(1, 16, (None, None)), (1, 16, (None, 12))]
+    """
+    full, filled = divmod(K, lanes)
+    width = narrow(filled, lanes) if filled else lanes
+    groups, rest = divmod(full, vectors)
+    tail: tuple[int | None, ...] = (None,) * rest
+    last = (filled if filled < width else None,) if filled else ()
+    if width == lanes:
+        tail, last = tail + last, ()
+    found = Columns(0, groups, lanes, (None,) * vectors), Columns(full - rest, 1, lanes, tail), Columns(full, 1, width, last)
+    return [columns for columns in found if columns.groups and columns.counts]
+
+
+def group_of(k: Builder, kinds: Sequence[Columns], number: IntLike) -> Iterator[tuple[IntLike, Columns]]:
+    """(first block, kind) of a group of columns; a loop that runs once."""
+    start = 0
+    for kind in kinds:
+        here = k.int_compare("ge", number, start) & k.int_compare("lt", number, start + kind.groups)
+        for _ in k.when(here) if len(kinds) > 1 else (None,):
+            yield (number - start) * len(kind.counts) + kind.first if kind.groups > 1 else kind.first, kind
+        start += kind.groups
 
 
 @dataclass(frozen=True)
@@ -42,35 +85,33 @@ class Gemm(Kernel):
         M = k.int("M")
         blocks = -(-self.K // self.lanes)
         x, w = k.tensor("x", (M, self.C)), k.tensor("w", (blocks, self.C, self.lanes))
-        end, columns = self.chain.bind(k, (M, self.K)), self.column_groups(blocks)
+        end, kinds = self.chain.bind(k, (M, self.K)), columns_of(self.K, self.lanes, self.vectors)
 
-        def tile(m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool, spot: Spot = (0, 0)) -> None:
-            self.tile(k, x, w, end, m, pixels, kb, vectors, ragged, spot)
+        def tile(m: IntLike, pixels: int, kb: IntLike, kind: Columns, spot: Spot = (0, 0)) -> None:
+            self.tile(k, x, w, end, m, pixels, kb, kind, spot)
 
         if self.chain.tally:
-            self.by_parts(k, M, end, columns, tile)
+            self.by_parts(k, M, end, kinds, tile)
             return
-        tiles = (M + (self.pixels - 1)) // self.pixels
+        tiles, groups = (M + (self.pixels - 1)) // self.pixels, sum(kind.groups for kind in kinds)
         rows = (tiles + (self.block - 1)) // self.block
         for _ in k.when(k.int_compare("ge", M, self.pixels)):
-            for first, count, vectors, ragged in columns:
-                for task in k.share(rows * count):
-                    start = (task // count) * self.block
+            for task in k.share(rows * groups):
+                start = (task // groups) * self.block
+                for kb, kind in group_of(k, kinds, task % groups):
                     for t in k.range(start, k.min(start + self.block, tiles)):
-                        m = k.min(t * self.pixels, M - self.pixels)
-                        tile(m, self.pixels, (task % count) * vectors + first, vectors, ragged)
+                        tile(k.min(t * self.pixels, M - self.pixels), self.pixels, kb, kind)
         for _ in k.when(k.int_compare("lt", M, self.pixels)):
-            for first, count, vectors, ragged in columns:
-                for task in k.share(count):
+            for task in k.share(groups):
+                for kb, kind in group_of(k, kinds, task):
                     begin: IntLike = 0
                     for few in (n for n in (4, 2, 1) if n < self.pixels):
                         stop = begin + (M - begin) // few * few
                         for m in k.range(begin, stop, few):
-                            tile(m, few, task * vectors + first, vectors, ragged)
+                            tile(m, few, kb, kind)
                         begin = stop
 
-    def by_parts(self, k: Builder, M: IntLike, end: End, columns: Sequence[tuple[int, int, int, bool]],
-                 tile: Callable[..., None]) -> None:
+    def by_parts(self, k: Builder, M: IntLike, end: End, kinds: Sequence[Columns], tile: Callable[..., None]) -> None:
         """All columns of a part of the rows, with sums over them: whole tiles, and what is left over row by row."""
         parts, tiles = end.cuts, M // self.pixels
         for i in k.share(parts):
@@ -79,14 +120,14 @@ class Gemm(Kernel):
             end.begin(i, last - first)
             step = self.block * self.pixels
             for start in k.range(first, whole, step):
-                for column, count, vectors, ragged in columns:
-                    for j in k.range(count):
+                for kind in kinds:
+                    for j in k.range(kind.groups):
                         for m in k.range(start, k.min(start + step, whole), self.pixels):
-                            tile(m, self.pixels, j * vectors + column, vectors, ragged, (i, m - first))
+                            tile(m, self.pixels, j * len(kind.counts) + kind.first, kind, (i, m - first))
             for m in k.range(whole, last):
-                for column, count, vectors, ragged in columns:
-                    for j in k.range(count):
-                        tile(m, 1, j * vectors + column, vectors, ragged, (i, m - first))
+                for kind in kinds:
+                    for j in k.range(kind.groups):
+                        tile(m, 1, j * len(kind.counts) + kind.first, kind, (i, m - first))
 
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
         """With enough rows for parts of several blocks each; fewer are soon read again."""
@@ -95,32 +136,23 @@ class Gemm(Kernel):
     def ending(self, chain: Chain) -> Self:
         return replace(self, chain=chain)
 
-    def column_groups(self, blocks: int) -> list[tuple[int, int, int, bool]]:
-        """(first block, groups, blocks in a group, whether the last vector is partly filled)."""
-        ragged = self.K % self.lanes != 0
-        whole, rest = divmod(blocks - (1 if ragged else 0), self.vectors)
-        groups = [(0, whole, self.vectors, False)] if whole else []
-        tail = rest + (1 if ragged else 0)
-        return groups + ([(whole * self.vectors, 1, tail, ragged)] if tail else [])
-
-    def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, m: IntLike, pixels: int, kb: IntLike, vectors: int, ragged: bool,
+    def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, m: IntLike, pixels: int, kb: IntLike, kind: Columns,
              spot: Spot) -> None:
-        lanes = self.lanes
+        lanes, columns = kind.lanes, [((kb + v) * self.lanes, count) for v, count in enumerate(kind.counts)]
         for t in range(pixels):
-            for v in range(vectors):
-                end.fetch(m + t, (kb + v) * lanes)
-        cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
+            for column, _ in columns:
+                end.fetch(m + t, column)
+        cells = [[k.cell(0.0, lanes) for _ in columns] for _ in range(pixels)]
         for c in channels_ahead(k, x, m, pixels):
-            weights = [w.vec(kb + v, c, 0, lanes=lanes) for v in range(vectors)]
-            for t in range(pixels):
+            weights = [w.vec(kb + v, c, 0, lanes=lanes) for v in range(len(columns))]
+            for t, row in enumerate(cells):
                 pixel = k.splat(x[m + t, c], lanes)
-                for v in range(vectors):
-                    cells[t][v].fma(pixel, weights[v])
-        counts = [self.K % lanes if ragged and v == vectors - 1 else None for v in range(vectors)]
-        found = [[end(cell.value, m + t, (kb + v) * lanes, count=counts[v]) for v, cell in enumerate(row)]
+                for cell, weight in zip(row, weights, strict=True):
+                    cell.fma(pixel, weight)
+        found = [[end(cell.value, m + t, column, count=count) for cell, (column, count) in zip(row, columns, strict=True)]
                  for t, row in enumerate(cells)]
-        for v, count in enumerate(counts):
-            end.note([row[v] for row in found], spot, (kb + v) * lanes, count)
+        for v, (column, count) in enumerate(columns):
+            end.note([row[v] for row in found], spot, column, count)
 
 
 def channels_ahead(k: Builder, x: Tensor, m: IntLike, rows: int) -> Iterator[IntLike]:
@@ -162,60 +194,48 @@ class GemmWeights(Kernel):
         blocks = -(-self.K // self.lanes)
         x, dy = k.tensor("x", (M, self.C)), k.tensor("dy", (M, self.K))
         over = self.target(k, x, dy, (self.parts, blocks, self.C, self.lanes))
-        groups = -(-blocks // self.vectors)
+        kinds = columns_of(self.K, self.lanes, self.vectors)
+        groups = sum(kind.groups for kind in kinds)
         for task in k.share(self.parts * groups):
-            part, group = task // groups, task % groups
+            part = task // groups
             start, stop = (M * part) // self.parts, (M * (part + 1)) // self.parts
-            for kind, condition in self.group_kinds(k, group, groups, blocks):
-                for _ in k.when(condition) if condition is not None else (None,):
-                    over(part, start, stop, group, kind)
+            for kb, kind in group_of(k, kinds, task % groups):
+                over(part, start, stop, kb, kind)
 
     def target(self, k: Builder, x: Tensor, dy: Tensor, shape: tuple[int, ...]) -> Callable[..., None]:
         """What goes over the rows start .. stop - 1 for a group of output channels."""
         dw = k.tensor("dw", shape)
 
-        def over(part: IntLike, start: IntLike, stop: IntLike, group: IntLike, kind: tuple[int, bool]) -> None:
-            self.pass_over(k, x, dy, dw.store, part, start, k.min(start + self.chunk, stop), group, kind)
+        def over(part: IntLike, start: IntLike, stop: IntLike, kb: IntLike, kind: Columns) -> None:
+            self.pass_over(k, x, dy, dw.store, part, start, k.min(start + self.chunk, stop), kb, kind)
             for m in k.range(start + self.chunk, stop, self.chunk):
-                self.pass_over(k, x, dy, dw.store, part, m, k.min(m + self.chunk, stop), group, kind, dw)
+                self.pass_over(k, x, dy, dw.store, part, m, k.min(m + self.chunk, stop), kb, kind, dw)
 
         return over
 
     def pass_over(self, k: Builder, x: Tensor, dy: Tensor, store: Callable[..., None], part: IntLike, m0: IntLike, m1: IntLike,
-                  group: IntLike, kind: tuple[int, bool], sums: Tensor | None = None) -> None:
+                  kb: IntLike, kind: Columns, sums: Tensor | None = None) -> None:
         """All tiles of input channels over the rows m0 .. m1 - 1; sums: what earlier rows have come to."""
         whole = self.C - self.C % self.channels
         for c in k.range(0, whole, self.channels):
-            self.tile(k, x, dy, store, part, m0, m1, c, self.channels, group, kind, sums)
+            self.tile(k, x, dy, store, part, m0, m1, c, self.channels, kb, kind, sums)
         if whole < self.C:
-            self.tile(k, x, dy, store, part, m0, m1, whole, self.C - whole, group, kind, sums)
-
-    def group_kinds(self, k: Builder, group: IntLike, groups: int, blocks: int):
-        """((vectors, is last), condition): the last group may be smaller and end in a partly filled vector."""
-        rest = blocks - (groups - 1) * self.vectors
-        if rest == self.vectors and not self.K % self.lanes:
-            return [((self.vectors, False), None)]
-        last = ((rest, True), k.int_compare("eq", group, groups - 1))
-        return [last] if groups == 1 else [((self.vectors, False), k.int_compare("lt", group, groups - 1)), last]
+            self.tile(k, x, dy, store, part, m0, m1, whole, self.C - whole, kb, kind, sums)
 
     def tile(self, k: Builder, x: Tensor, dy: Tensor, store: Callable[..., None], part: IntLike, m0: IntLike, m1: IntLike,
-             c0: IntLike, channels: int, group: IntLike, kind: tuple[int, bool], sums: Tensor | None) -> None:
-        vectors, lanes, kb = kind[0], self.lanes, group * self.vectors
-        ragged = self.K % lanes if kind[1] else 0
-        cells = [[k.cell(sums.vec(part, kb + v, c0 + t, 0, lanes=lanes) if sums else 0.0, lanes) for v in range(vectors)]
+             c0: IntLike, channels: int, kb: IntLike, kind: Columns, sums: Tensor | None) -> None:
+        lanes, columns = kind.lanes, range(len(kind.counts))
+        cells = [[k.cell(sums.vec(part, kb + v, c0 + t, 0, lanes=lanes) if sums else 0.0, lanes) for v in columns]
                  for t in range(channels)]
         for m in k.range(m0, m1):
-            grads = []
-            for v in range(vectors):
-                count = ragged if ragged and v == vectors - 1 else None
-                grads.append(dy.vec(m, (kb + v) * lanes, lanes=lanes, count=count))
-            for t in range(channels):
+            grads = [dy.vec(m, (kb + v) * self.lanes, lanes=lanes, count=count) for v, count in enumerate(kind.counts)]
+            for t, row in enumerate(cells):
                 pixel = k.splat(x[m, c0 + t], lanes)
-                for v in range(vectors):
-                    cells[t][v].fma(pixel, grads[v])
-        for t in range(channels):
-            for v in range(vectors):
-                store(cells[t][v].value, part, kb + v, c0 + t, 0)
+                for cell, grad in zip(row, grads, strict=True):
+                    cell.fma(pixel, grad)
+        for t, row in enumerate(cells):
+            for v, cell in enumerate(row):
+                store(widened(k, cell.value, self.lanes), part, kb + v, c0 + t, 0)
 
 
 @dataclass(frozen=True)
@@ -233,4 +253,4 @@ class GemmUpdate(GemmWeights):
 
     def target(self, k: Builder, x: Tensor, dy: Tensor, shape: tuple[int, ...]) -> Callable[..., None]:
         finish = self.update.bind(k, shape, self.lanes)
-        return lambda part, start, stop, group, kind: self.pass_over(k, x, dy, finish, part, start, stop, group, kind)
+        return lambda part, start, stop, kb, kind: self.pass_over(k, x, dy, finish, part, start, stop, kb, kind)

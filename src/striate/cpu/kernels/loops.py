@@ -62,6 +62,14 @@ def widths(vectors: int, filled: int, lanes: int) -> list[int]:
     return [lanes] * (vectors - 1) + [narrow(filled, lanes) if filled else lanes]
 
 
+def widened(k: Builder, value: Num, lanes: int) -> Num:
+    """The vector with zeros behind it."""
+    if value.lanes == lanes:
+        return value
+    known = k.splat(value, max(2, value.lanes))
+    return k.shuffle(known, k.constant(0.0, known.lanes), [*range(value.lanes), *[known.lanes] * (lanes - value.lanes)])
+
+
 def part_of(part: IntLike, parts: int, rows: IntLike) -> tuple[IntLike, IntLike]:
     """First and last row of a part of the batch: a cut that does not depend on the threads."""
     return (part * rows) // parts, ((part + 1) * rows) // parts
