@@ -252,7 +252,7 @@ def weight_gradient(low: Lowering, group: Group) -> None:
         gemm_weights(low, node.output, form, x.spec.size // C, C, K, source, gradient)
         return
     parts = PARTS if form.size <= 2**15 else 1
-    taps, vectors = weight_tile(low, form.blocks)
+    taps, vectors = weight_tile(low, form)
     slices, height, width = window_axes(op.window)
     kernel = ConvWeights(C, H, W, K, (height, width), op.groups, form.lanes, taps, vectors, parts, D, slices)
     if not low.precise and parts > 1 and lines_weights_pay(kernel, N):
@@ -296,17 +296,22 @@ def weights_rows(low: Lowering, form: Packed, sizes: tuple[int, int, int, int], 
     return replace(whole, wide=-(-columns // runs))
 
 
-def weight_tile(low: Lowering, blocks: int) -> tuple[int, int]:
-    """(taps, vectors) of a weight gradient's register tile."""
+def weight_tile(low: Lowering, form: Packed) -> tuple[int, int]:
+    """(taps, vectors) of a weight gradient's register tile.
+
+    Few vectors of which the last is narrow go one by one: two widths that share a pixel spill sums.
+    """
     if low.machine.registers < 32:
-        return (4, 2) if blocks > 1 else (10, 1)
-    return (12, 2) if blocks > 1 else (14, 1)
+        return (4, 2) if form.blocks > 1 else (10, 1)
+    if 1 < form.blocks <= 4 and narrow(form.K % form.lanes or form.lanes, form.lanes) < form.lanes:
+        return 24, 1
+    return (12, 2) if form.blocks > 1 else (14, 1)
 
 
 def gemm_weights(low: Lowering, value: Value, form: Packed, rows: int, C: int, K: int, x: Buffer, dy: Buffer) -> None:
     """The weight gradient of a matrix product."""
     parts = PARTS if form.size <= 2**14 and rows >= 8 * PARTS else 1
-    channels, vectors = weight_tile(low, form.blocks)
+    channels, vectors = weight_tile(low, form)
     chunk = max(16, 2**16 // (C + K))
     kernel = GemmWeights(C, K, form.lanes, min(channels, C), vectors if form.blocks > 2 else 1, chunk, parts)
     with_parts(low, value, form, parts, lambda dw: low.call(kernel, M=rows, x=x, dy=dy, dw=dw))
