@@ -27,6 +27,7 @@ from striate.cpu.kernels.conv_winograd import (
 )
 from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
+from striate.cpu.kernels.gemm_strassen import StrassenWeights, strassen_for
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.winograd import FOUR, round_up
@@ -96,8 +97,7 @@ def convolution(low: Lowering, group: Group) -> None:
     chain, places = low.chain(group, channels_last(y.shape), bias=bias[0] if bias else None)
     (N, C), K, (_, H, W), (_, P, Q) = x.shape[:2], y.shape[1], axes(x.shape[2:]), axes(y.shape[2:])
     if pointwise_convolution(op.window, op.groups):
-        rows = y.spec.size // K
-        low.call(_gemm(low, C, K, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
+        matrix_product(low, weight, form, N, math.prod(y.shape[2:]), source, w, chain, places)
         return
     fixed = is_fixed(low, weight)
     if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, N, fixed):
@@ -128,6 +128,20 @@ def direct(low: Lowering, x: Sequence[int], y: Sequence[int], op: Any, taps: Seq
     return ConvDirect(*sizes, lanes=lanes, pixels=pixels, vectors=vectors, **more)
 
 
+def matrix_product(low: Lowering, weight: Value, form: Packed, images: int, rows: int, x: Buffer, w: Buffer, chain: Chain,
+                   places: dict[str, Buffer]) -> None:
+    """All rows of some images times packed weights, by Strassen's algorithm where those are fixed and it pays."""
+    C, K = form.C, form.K
+    fast = None if low.precise or not is_fixed(low, weight) else strassen_for(low.machine, images, rows, C, K, chain)
+    if fast is None:
+        low.call(_gemm(low, C, K, form.lanes, images * rows, chain), M=images * rows, x=x, w=w, **places)
+        return
+    right = StrassenWeights(C, K, form.lanes, fast.vectors)
+    u, scratch = low.buffer("strassen.weights", right.u_floats()), low.buffer("scratch", fast.scratch_floats() * low.threads)
+    low.call(right, w=w, u=u)
+    low.call(fast, M=images * rows, x=x, u=u, scratch=scratch, **places)
+
+
 def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
     _, pixels, vectors = tile_for(low.machine, max(rows, 8), K, 1)
     return Gemm(C, K, lanes, pixels, vectors, block=1 if C * K <= 2**19 else 8, chain=chain)
@@ -140,7 +154,7 @@ def winograd_fits(low: Lowering, window: tuple[Window, ...], groups: int) -> boo
 
 
 def is_fixed(low: Lowering, weight: Value) -> bool:
-    """Whether what is made from a filter is made once for all runs."""
+    """Whether a parameter stays as it is from run to run, so that what is made of it can be made once."""
     return weight in low.graph.sources and weight not in low.graph.updates
 
 

@@ -1,0 +1,332 @@
+"""Matrix product by Strassen's algorithm in Winograd's form: 7 products of quarters for 8, where the weights are fixed.
+
+    y = chain( x w )      rows in two halves, above and below, channels in two, left and right:    A = x, B = w, C = y in quarters
+
+    S1 = A21 + A22   S2 = S1 - A11   S3 = A11 - A21   S4 = A12 - S2        U = A11 B11 + S2 T2    V = U + S1 T1
+    T1 = B12 - B11   T2 = B22 - T1   T3 = B22 - B12   T4 = B21 - T2
+
+    C11 = A11 B11 + A12 B21    C12 = V + S4 B22    C22 = V + S3 T3    C21 = U + S3 T3 + A22 T4
+
+One level, on blocks of rows: the sums S stay in the second-level cache, those of the weights are made once for all runs. The
+products of a tile follow each other, so U and V wait in the first-level cache and most sums begin where others end. Of an odd
+number of rows the half above has one more, which meets zeros below.
+
+Layouts   x (M, C)   w (K/lanes, C, lanes)   u (groups, 7, C/2, vectors * lanes): in the order in which a tile reads   y (M, K)
+          M a multiple of `rows`, half of them (rounded up) of `pixels`, C of 4, K of 2 * vectors * lanes
+Work      a task is a group of columns of both halves in one block of rows; S is made by each thread that works on the block.
+          Meanwhile the rows of the next block are asked for, and the next group's part of a u that is large.
+Scratch   S1 to S4, U and V: a thread's own
+Registers `pixels` rows x `vectors` sums + `vectors` weights + 1 broadcast
+Errors    measured two to three times those of a plain product: S4 and T4 are sums of four numbers, which cancel
+
+Sources: Strassen, Gaussian elimination is not optimal, Numerische Mathematik 13, 1969; Winograd's form as in Higham, Accuracy and
+stability of numerical algorithms, section 23.1, errors in 23.2; Huang et al., Strassen's algorithm reloaded, SC 2016.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.conv_winograd import once
+from striate.cpu.kernels.pointwise import Chain, End
+from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
+from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
+from striate.kernel.machine import Machine
+
+PRODUCTS = 7
+A11_B11, A12_B21, S2_T2, S1_T1, S4_B22, S3_T3, A22_T4 = range(PRODUCTS)
+U, V = range(2)
+LARGE = 2**17
+"""Floats of a u that the second-level cache does not keep beside the rows."""
+BLOCK = 100
+"""Rows of a block at most: S, the rows and what a group of columns reads of u stay in a second-level cache of 1 MB."""
+TASKS = 8
+"""Fewer are not shared well by threads."""
+Place = tuple[IntLike, IntLike, IntLike]
+
+
+@dataclass(frozen=True)
+class StrassenWeights(Kernel):
+    """w (K/lanes, C, lanes) -> u: what the rows are multiplied with, group after group of columns."""
+
+    C: int
+    K: int
+    lanes: int = 16
+    vectors: int = 2
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("w", "u")
+
+    def u_floats(self) -> int:
+        """Floats that u needs."""
+        return PRODUCTS * self.C * self.K // 4
+
+    def build(self, k: Builder) -> None:
+        C, blocks = self.C // 2, self.K // self.lanes // 2
+        w = k.tensor("w", (2, blocks, 2, C, self.lanes))
+        u = k.tensor("u", (blocks // self.vectors, PRODUCTS, C, self.vectors, self.lanes))
+        for task in k.share(blocks * C):
+            block, c = task // C, task % C
+            b11, b12, b21, b22 = (w.vec(right, block, low, c, 0, lanes=self.lanes) for low in range(2) for right in range(2))
+            t1 = b12 - b11
+            t2 = b22 - t1
+            for number, value in enumerate((b11, b21, t2, t1, b22, b22 - b12, b21 - t2)):
+                u.store(value, block // self.vectors, number, c, block % self.vectors, 0)
+
+
+@dataclass(frozen=True)
+class GemmStrassen(Kernel):
+    """Sizes and choices of one product; see the head of this file and `strassen_for`. rows: of a block.
+
+    >>> GemmStrassen(512, 512, rows=98).scratch_floats() * 4 // 1024
+    214
+    """
+
+    C: int
+    K: int
+    rows: int
+    lanes: int = 16
+    pixels: int = 7
+    vectors: int = 2
+    chain: Chain = Chain()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("M", "x", "u", "scratch", *self.chain.arguments)
+
+    @property
+    def half(self) -> int:
+        """Rows of the half above."""
+        return -(-self.rows // 2)
+
+    @property
+    def tiles(self) -> int:
+        """Of a group of columns in a block."""
+        return self.half // self.pixels
+
+    @property
+    def groups(self) -> int:
+        """Of columns."""
+        return self.K // 2 // (self.vectors * self.lanes)
+
+    @property
+    def u_lines(self) -> int:
+        """Lines of u that a group of columns reads."""
+        return PRODUCTS * self.C // 2 * self.vectors
+
+    @property
+    def asking(self) -> tuple[int, int]:
+        """Up to which product a tile asks for lines of u, and then of x, one for two channels: all tiles for all lines."""
+        of_u = self.u_lines / self.tiles if self.u_lines * self.groups * self.lanes > LARGE else 0
+        of_x = self.rows * self.C / LINE / self.groups / self.tiles
+        first, more = (math.ceil(lines / (self.C // 4)) for lines in (of_u, of_x))
+        return min(first, PRODUCTS), min(first + more, PRODUCTS)
+
+    def scratch(self) -> dict[str, Shape]:
+        """What lies in a thread's scratch; rows of sums are an odd number of cache lines apart, or they would share few sets."""
+        stride = (-(-self.C // 2 // LINE) | 1) * LINE
+        sums = (4, self.half, self.C // 2), (self.half * stride, stride, 1)
+        return {"sums": sums, "aside": packed_shape(2, self.pixels, self.vectors, self.lanes)}
+
+    def scratch_floats(self) -> int:
+        """Floats of scratch that each thread needs."""
+        return floats(self.scratch())
+
+    def build(self, k: Builder) -> None:
+        M, groups = k.int("M"), self.groups
+        blocks = M // self.rows
+        x = k.tensor("x", (blocks, self.rows, 2, self.C // 2))
+        u = k.tensor("u", (groups, PRODUCTS, self.C // 2, self.vectors, self.lanes))
+        end, own = self.chain.bind(k, (M, self.K)), private(k, self.scratch())
+        for begin, stop in k.stretches(blocks * groups, unit=groups):
+            block = begin // groups
+            for t in k.range(self.rows // 2):
+                self.add_quarters(k, x, own["sums"], block, t)
+            if self.rows % 2:
+                self.add_quarters(k, x, own["sums"], block, self.half - 1, alone=True)
+            for group in k.range(block * -groups + begin, block * -groups + stop):
+                for t in k.range(0, self.half, self.pixels):
+                    Tile(self, k, (x, u), own, end, (block, group, t)).build()
+
+    def add_quarters(self, k: Builder, x: Tensor, sums: Tensor, block: IntLike, t: IntLike, alone: bool = False) -> None:
+        """A row of S1 to S4; alone: there is none below it."""
+        for c, lanes, count in k.vectors(self.C // 2):
+            a11, a12 = (x.vec(block, t, right, c, lanes=lanes, count=count) for right in range(2))
+            a21, a22 = (k.constant(0.0, lanes) if alone else x.vec(block, t + self.half, right, c, lanes=lanes, count=count)
+                        for right in range(2))
+            s1 = a21 + a22
+            s2 = s1 - a11
+            for number, value in enumerate((s1, s2, a11 - a21, a12 - s2)):
+                sums.store(value, number, t, c, count=count)
+
+
+class Tile:
+    """`pixels` rows of each half by a group of columns of each; its sums are in registers."""
+
+    def __init__(self, sizes: GemmStrassen, k: Builder, read: tuple[Tensor, Tensor], own: dict[str, Tensor], end: End, at: Place):
+        (self.x, self.u), (self.block, self.group, self.t) = read, at
+        self.sizes, self.k, self.end, self.sums, self.aside = sizes, k, end, own["sums"], own["aside"]
+        self.panel = self.u.view(self.u.shape[1:], offset=once(k, self.u.flat((self.group, 0, 0, 0, 0))))
+        self.cells = [[k.cell(0.0, sizes.lanes) for _ in range(sizes.vectors)] for _ in range(sizes.pixels)]
+
+    def build(self) -> None:
+        """All seven products; what the chain reads is asked for before the one that completes a quarter."""
+        s1, s2, s3, s4 = (self.of_sums(i) for i in range(4))
+        self.multiply(A11_B11, self.of_x(0, 0))
+        self.keep(U)
+        self.fetch(0, 0)
+        self.multiply(A12_B21, self.of_x(0, 1))
+        self.finish(0, 0)
+        self.resume(U)
+        self.multiply(S2_T2, s2)
+        self.keep(U)
+        self.multiply(S1_T1, s1)
+        self.keep(V)
+        self.fetch(0, 1)
+        self.multiply(S4_B22, s4)
+        self.finish(0, 1)
+        self.clear()
+        self.fetch(1, 1)
+        self.multiply(S3_T3, s3)
+        self.finish(1, 1, plus=V)
+        self.add(U)
+        self.fetch(1, 0)
+        self.multiply(A22_T4, self.of_x(1, 1))
+        self.finish(1, 0)
+
+    def of_sums(self, number: int) -> list[Tensor]:
+        """The tile's rows of S1, S2, S3 or S4, counted from 0."""
+        sums, sizes = self.sums, self.sizes
+        first = once(self.k, sums.flat((number, self.t, 0)) - sums.offset)
+        return [sums.view((sizes.C // 2,), offset=first + i * sums.strides[1]) for i in range(sizes.pixels)]
+
+    def of_x(self, low: int, right: int) -> list[Tensor]:
+        """The tile's rows of a quarter of x. Where the last one has none below it, it is read again, for nothing."""
+        k, x, sizes, row = self.k, self.x, self.sizes, self.t + low * self.sizes.half
+        starts = [once(k, x.flat((self.block, row, right, 0))) + i * sizes.C for i in range(sizes.pixels)]
+        if low and sizes.rows % 2:
+            starts[-1] = once(k, x.flat((self.block, k.min(row + (sizes.pixels - 1), sizes.rows - 1), right, 0)))
+        return [x.view((sizes.C // 2,), offset=start) for start in starts]
+
+    def each(self) -> Iterator[tuple[int, int, Cell]]:
+        """(row, vector, sum)"""
+        return ((i, v, cell) for i, row in enumerate(self.cells) for v, cell in enumerate(row))
+
+    def found(self, which: int, i: int, v: int) -> Num:
+        """What was put aside."""
+        return self.aside.vec(which, i, v, 0, lanes=self.sizes.lanes)
+
+    def keep(self, which: int) -> None:
+        """Put the sums aside, as U or V."""
+        for i, v, cell in self.each():
+            self.aside.store(cell.value, which, i, v, 0)
+
+    def resume(self, which: int) -> None:
+        """Go on from U or V."""
+        for i, v, cell in self.each():
+            cell.set(self.found(which, i, v))
+
+    def add(self, which: int) -> None:
+        """Add U or V."""
+        for i, v, cell in self.each():
+            cell.add(self.found(which, i, v))
+
+    def clear(self) -> None:
+        """Begin anew."""
+        for _, _, cell in self.each():
+            cell.set(0.0)
+
+    def multiply(self, number: int, rows: list[Tensor]) -> None:
+        """Add one of the seven products to the sums."""
+        k, sizes, ahead = self.k, self.sizes, self.ahead(number)
+        for first in k.range(0, sizes.C // 2, 2):
+            if ahead:
+                k.prefetch(ahead, (first // 2, 0))
+            for c in (first, first + 1):
+                weights = [self.panel.vec(number, c, v, 0, lanes=sizes.lanes) for v in range(sizes.vectors)]
+                for row, cells in zip(rows, self.cells, strict=True):
+                    pixel = k.splat(row[c], sizes.lanes)
+                    for cell, weight in zip(cells, weights, strict=True):
+                        cell.fma(pixel, weight)
+
+    def ahead(self, number: int) -> Tensor | None:
+        """The lines that a product asks for, of the next group's u or of the next block of x; each tile has its own."""
+        sizes, (first, last), lines = self.sizes, self.sizes.asking, self.sizes.C // 4
+        tile = self.t // sizes.pixels
+        if number < first:
+            after, part = self.u.flat(((self.group + 1) % sizes.groups, 0, 0, 0, 0)), tile * first + number
+            return self.u.view((lines, sizes.lanes), offset=once(self.k, after + part * (lines * sizes.lanes)))
+        if number < last:
+            part = (self.group * sizes.tiles + tile) * (last - first) + (number - first)
+            after = self.x.flat((self.block + 1, 0, 0, 0))
+            return self.x.view((lines, LINE), offset=once(self.k, after + part * (lines * LINE)))
+        return None
+
+    def fetch(self, *quarter: int) -> None:
+        """Ask for what the chain reads at a quarter of y."""
+        for i, v, _ in self.each():
+            self.end.fetch(*self.place(quarter, i, v))
+
+    def finish(self, *quarter: int, plus: int | None = None) -> None:
+        """The sums, with U or V, are a quarter of y."""
+        for i, v, cell in self.each():
+            value = cell.value if plus is None else cell.value + self.found(plus, i, v)
+            for _ in self.there(quarter, i):
+                self.end(value, *self.place(quarter, i, v))
+
+    def there(self, quarter: tuple[int, ...], i: int) -> Iterable[Any]:
+        """Once, where there is such a row: below the last one of an odd number there is none."""
+        sizes = self.sizes
+        if not quarter[0] or sizes.rows % 2 == 0 or i < sizes.pixels - 1:
+            return (0,)
+        return self.k.when(self.k.int_compare("lt", self.t, sizes.half - sizes.pixels))
+
+    def place(self, quarter: tuple[int, ...], i: int, v: int) -> tuple[IntLike, IntLike]:
+        """(row, column) of y."""
+        (low, right), sizes = quarter, self.sizes
+        row = self.block * sizes.rows + self.t + (low * sizes.half + i)
+        return row, (self.group * sizes.vectors + v) * sizes.lanes + right * (sizes.K // 2)
+
+
+def strassen_for(machine: Machine, images: int, rows: int, C: int, K: int, chain: Chain = Chain()) -> GemmStrassen | None:
+    """The choices for so many images of `rows` rows each; None where it does not fit or does not pay.
+
+    Blocks are parts of an image, so that no image's numbers are rounded, or made infinite, by another's.
+
+    >>> from striate.kernel.machine import named
+    >>> found = strassen_for(named("avx512"), 1, 14 * 14, 512, 512)
+    >>> found.rows, found.pixels
+    (98, 7)
+    """
+    if machine.registers < 32 or C % 4 or K % (4 * machine.lanes):
+        return None
+    M = images * rows
+    fits = [GemmStrassen(C, K, n, machine.lanes, pixels, chain=chain) for n in range(2, min(rows, BLOCK) + 1) if rows % n == 0
+            for pixels in (8, 7, 6, 5) if -(-n // 2) % pixels == 0]
+    best = min(fits, key=lambda kernel: strassen_cost(kernel, M), default=None)
+    return best if best and M // best.rows * best.groups >= TASKS and strassen_pays(best, M) else None
+
+
+def strassen_pays(kernel: GemmStrassen, M: int) -> bool:
+    """Whether it beats the plain product of M rows by a fiftieth at least, as `strassen_cost` and the products have it.
+
+    >>> strassen_pays(GemmStrassen(64, 256, rows=98), 784), strassen_pays(GemmStrassen(32, 64, rows=98), 784)
+    (True, False)
+    """
+    return 2 * kernel.vectors * (kernel.C + 3) > 1.02 * strassen_cost(kernel, M)
+
+
+def strassen_cost(kernel: GemmStrassen, M: int) -> float:
+    """Cycles for one of M rows and a group of columns of both halves, on a core with one product a cycle.
+
+    Measured: a tile takes 350 cycles beside its products, a vector of S two and a half, a line of u one for each block and two
+    more the first time, as there are 7 for 4 of a plain product.
+    """
+    sums = 2.5 * 4 * kernel.C / 2 / kernel.lanes / kernel.groups
+    block = (kernel.u_lines + 350 / kernel.pixels + sums) * kernel.half + kernel.u_lines
+    return block / kernel.rows + 2 * kernel.u_lines / M

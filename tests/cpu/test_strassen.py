@@ -1,0 +1,74 @@
+"""Where networks multiply by Strassen's algorithm, and what they may rely on."""
+
+import numpy as np
+import pytest
+from tests.cpu.helpers import error, floats
+
+import striate as st
+from striate import nn, optim
+from striate.engine import forward_program
+from striate.kernel.machine import host
+
+pytestmark = pytest.mark.skipif(host().registers < 32, reason="a tile needs 32 registers")
+BOUND = 1e-5
+"""Largest error beside the largest number of an array."""
+
+
+def kernels(net, x) -> list[str]:
+    return [c.kernel.name for c in forward_program(net, x).calls]
+
+
+def layer(C: int, K: int) -> nn.Conv2d:
+    net = nn.Conv2d(C, K, 1)
+    net.weight.data = floats(K, C, 1, 1) * np.float32(np.sqrt(2 / C))
+    return net
+
+
+def exact(net, x) -> np.ndarray:
+    """In float64."""
+    y = np.einsum("kc,nchw->nkhw", net.weight.data[:, :, 0, 0].astype(float), x.astype(float))
+    return y + net.bias.data[:, None, None]
+
+
+@pytest.mark.parametrize("C, K, size, images", [
+    (64, 128, 56, 1), (128, 128, 56, 1), (256, 256, 28, 1), (512, 512, 14, 1), (1024, 1024, 7, 2),  # MobileNet v1
+    (64, 256, 56, 1), (256, 64, 56, 1), (512, 128, 28, 1), (1024, 256, 14, 1), (2048, 512, 7, 8),  # ResNet-50
+], ids=str)  # fmt: skip
+def test_error_of_layers(C, K, size, images):
+    net, x = layer(C, K), np.maximum(floats(images, C, size, size), 0)
+    assert "GemmStrassen" in kernels(net, x)
+    assert error(net(x), exact(net, x)) < BOUND
+
+
+def test_weights_may_change():
+    net, x = layer(128, 256), floats(1, 128, 28, 28)
+    before = np.array(net(x))
+    net.weight.data = net.weight.data * 2
+    net.bias.data = net.bias.data * 2
+    np.testing.assert_array_equal(net(x), before * 2)
+
+
+def test_images_do_not_see_each_other():
+    """Not even where one is infinite: blocks of rows are parts of one image."""
+    net, x = layer(128, 256), floats(3, 128, 14, 14)
+    alone = np.array(net(x))
+    assert "GemmStrassen" in kernels(net, x)
+    x[1] = np.inf
+    y = np.array(net(x))
+    assert not np.isfinite(y[1]).any()
+    np.testing.assert_array_equal(y[::2], alone[::2])
+
+
+def test_linear_layer_over_a_sequence():
+    """Rows of one sample are multiplied together; rows of different samples are not."""
+    net, x = nn.Linear(128, 256), floats(2, 64, 128)
+    assert "GemmStrassen" in kernels(net, x) and "GemmStrassen" not in kernels(net, x.reshape(128, 128))
+    assert error(net(x), x.astype(float) @ net.weight.data.astype(float).T + net.bias.data) < BOUND
+
+
+def test_not_where_weights_change_or_it_must_be_precise():
+    net, x = layer(128, 256), floats(1, 128, 28, 28)
+    step = st.compile(net, nn.MSELoss(), optim.SGD(lr=0.1))
+    assert "GemmStrassen" not in [c.kernel.name for c in step.program(x, floats(1, 256, 28, 28)).calls]
+    net.precise = True
+    assert "GemmStrassen" not in kernels(net, x)
