@@ -94,7 +94,7 @@ def test_large_weights_are_asked_for(case, monkeypatch):
 @pytest.mark.parametrize(("C", "rows"), [(128, 98), (512, 98), (1024, 49), (2048, 49)])
 def test_error_is_near_that_of_a_plain_product(C, rows):
     """Largest error relative to the largest output, against float64: 7e-7 to 3e-6, of a plain product 2e-7 to 2e-6."""
-    kernel = strassen_for(MACHINES["host"], 4, rows, C, 256)
+    kernel = strassen_for(MACHINES["host"], 4, rows, C, 256, fixed=True)
     if kernel is None:
         pytest.skip("needs 32 registers")
     x, w = np.maximum(floats(rows, C), 0), floats(256, C, seed=1)
@@ -105,9 +105,12 @@ def test_error_is_near_that_of_a_plain_product(C, rows):
 
 def test_where_it_pays():
     machine = named("avx512")
-    assert strassen_for(machine, 1, 14 * 14, 512, 512) == GemmStrassen(512, 512, rows=98)
-    assert strassen_for(machine, 2, 7 * 7, 1024, 1024) == GemmStrassen(1024, 1024, rows=49, pixels=5)
-    assert strassen_pays(GemmStrassen(64, 128, rows=98), 3136) and not strassen_pays(GemmStrassen(32, 64, rows=98), 3136)
+    assert strassen_for(machine, 1, 14 * 14, 512, 512, fixed=True) == GemmStrassen(512, 512, rows=98)
+    assert strassen_for(machine, 2, 7 * 7, 1024, 1024, fixed=True) == GemmStrassen(1024, 1024, rows=49, pixels=5)
+    assert strassen_pays(GemmStrassen(64, 128, rows=98), 3136, True)
+    assert not strassen_pays(GemmStrassen(32, 64, rows=98), 3136, True)
+    assert strassen_for(machine, 16, 14 * 14, 512, 512, fixed=False)
+    assert not strassen_for(machine, 1, 14 * 14, 512, 512, fixed=False)
 
 
 @pytest.mark.parametrize("wrong", [
@@ -115,6 +118,6 @@ def test_where_it_pays():
 ], ids=str)
 def test_where_it_does_not(wrong):
     """Channels or rows that do not fall into halves, few products, few tasks, weights that are read once."""
-    fits = {"images": 1, "rows": 14 * 14, "C": 512, "K": 512}
+    fits = {"images": 1, "rows": 14 * 14, "C": 512, "K": 512, "fixed": True}
     assert strassen_for(named("avx512"), **fits) and not strassen_for(named("avx512"), **fits | wrong)
     assert strassen_for(named("avx2"), **fits) is None

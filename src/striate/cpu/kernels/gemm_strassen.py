@@ -1,4 +1,4 @@
-"""Matrix product by Strassen's algorithm in Winograd's form: 7 products of quarters for 8, where the weights are fixed.
+"""Matrix product by Strassen's algorithm in Winograd's form: 7 products of quarters for 8.
 
     y = chain( x w )      rows in two halves, above and below, channels in two, left and right:    A = x, B = w, C = y in quarters
 
@@ -7,7 +7,7 @@
 
     C11 = A11 B11 + A12 B21    C12 = V + S4 B22    C22 = V + S3 T3    C21 = U + S3 T3 + A22 T4
 
-One level, on blocks of rows: the sums S stay in the second-level cache, those of the weights are made once for all runs. The
+One level, on blocks of rows: the sums S stay in the second-level cache, those of the weights are made once for all blocks. The
 products of a tile follow each other, so U and V wait in the first-level cache and most sums begin where others end. Of an odd
 number of rows the half above has one more, which meets zeros below.
 
@@ -26,13 +26,14 @@ stability of numerical algorithms, section 23.1, errors in 23.2; Huang et al., S
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_winograd import once
-from striate.cpu.kernels.pointwise import Chain, End
+from striate.cpu.kernels.pointwise import Chain, End, Spot
+from striate.cpu.kernels.tally import PARTS, Tally
 from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
 from striate.kernel.machine import Machine
@@ -143,15 +144,36 @@ class GemmStrassen(Kernel):
         x = k.tensor("x", (blocks, self.rows, 2, self.C // 2))
         u = k.tensor("u", (groups, PRODUCTS, self.C // 2, self.vectors, self.lanes))
         end, own = self.chain.bind(k, (M, self.K)), private(k, self.scratch())
+
+        def work(block: IntLike, first: IntLike, last: IntLike, spot: Spot = (0, 0)) -> None:
+            self.work(k, (x, u), own, end, block, (first, last), spot)
+
+        if self.chain.tally:
+            for part, first, last in end.parts(blocks, self.rows):
+                for block in k.range(first, last):
+                    work(block, 0, groups, (part, (block - first) * self.rows))
+            return
         for begin, stop in k.stretches(blocks * groups, unit=groups):
             block = begin // groups
-            for t in k.range(self.rows // 2):
-                self.add_quarters(k, x, own["sums"], block, t)
-            if self.rows % 2:
-                self.add_quarters(k, x, own["sums"], block, self.half - 1, alone=True)
-            for group in k.range(block * -groups + begin, block * -groups + stop):
-                for t in k.range(0, self.half, self.pixels):
-                    Tile(self, k, (x, u), own, end, (block, group, t)).build()
+            work(block, block * -groups + begin, block * -groups + stop)
+
+    def work(self, k: Builder, read: tuple[Tensor, Tensor], own: dict[str, Tensor], end: End, block: IntLike,
+             groups: tuple[IntLike, IntLike], spot: Spot) -> None:
+        """Some groups of columns of a block of rows; spot: its part, and the rows of the part before it."""
+        for t in k.range(self.rows // 2):
+            self.add_quarters(k, read[0], own["sums"], block, t)
+        if self.rows % 2:
+            self.add_quarters(k, read[0], own["sums"], block, self.half - 1, alone=True)
+        for group in k.range(*groups):
+            for t in k.range(0, self.half, self.pixels):
+                Tile(self, k, read, own, end, (block, group, t), spot).build()
+
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """With a block at least for each part, and where the result is not soon read again."""
+        return arguments["M"] >= max(1024, PARTS * self.rows)
+
+    def ending(self, chain: Chain) -> Self:
+        return replace(self, chain=chain)
 
     def add_quarters(self, k: Builder, x: Tensor, sums: Tensor, block: IntLike, t: IntLike, alone: bool = False) -> None:
         """A row of S1 to S4; alone: there is none below it."""
@@ -168,8 +190,9 @@ class GemmStrassen(Kernel):
 class Tile:
     """`pixels` rows of each half by a group of columns of each; its sums are in registers."""
 
-    def __init__(self, sizes: GemmStrassen, k: Builder, read: tuple[Tensor, Tensor], own: dict[str, Tensor], end: End, at: Place):
-        (self.x, self.u), (self.block, self.group, self.t) = read, at
+    def __init__(self, sizes: GemmStrassen, k: Builder, read: tuple[Tensor, Tensor], own: dict[str, Tensor], end: End, at: Place,
+                 spot: Spot):
+        (self.x, self.u), (self.block, self.group, self.t), self.spot = read, at, spot
         self.sizes, self.k, self.end, self.sums, self.aside = sizes, k, end, own["sums"], own["aside"]
         self.panel = self.u.view(self.u.shape[1:], offset=once(k, self.u.flat((self.group, 0, 0, 0, 0))))
         self.cells = [[k.cell(0.0, sizes.lanes) for _ in range(sizes.vectors)] for _ in range(sizes.pixels)]
@@ -273,18 +296,23 @@ class Tile:
             self.end.fetch(*self.place(quarter, i, v))
 
     def finish(self, *quarter: int, plus: int | None = None) -> None:
-        """The sums, with U or V, are a quarter of y."""
-        for i, v, cell in self.each():
-            value = cell.value if plus is None else cell.value + self.found(plus, i, v)
-            for _ in self.there(quarter, i):
-                self.end(value, *self.place(quarter, i, v))
-
-    def there(self, quarter: tuple[int, ...], i: int) -> Iterable[Any]:
-        """Once, where there is such a row: below the last one of an odd number there is none."""
+        """The sums, with U or V, are a quarter of y. Below the last row of an odd number there is none."""
         sizes = self.sizes
-        if not quarter[0] or sizes.rows % 2 == 0 or i < sizes.pixels - 1:
-            return (0,)
-        return self.k.when(self.k.int_compare("lt", self.t, sizes.half - sizes.pixels))
+        sure = sizes.pixels - 1 if quarter[0] and sizes.rows % 2 else sizes.pixels
+        self.write(quarter, 0, sure, plus)
+        if sure < sizes.pixels:
+            for _ in self.k.when(self.k.int_compare("lt", self.t, sizes.half - sizes.pixels)):
+                self.write(quarter, sure, sizes.pixels, plus)
+
+    def write(self, quarter: tuple[int, ...], first: int, last: int, plus: int | None) -> None:
+        """Some rows of a quarter of y, and what is noted of them."""
+        (part, before), sizes = self.spot, self.sizes
+        seen = before + self.t * 2 + (quarter[0] * sizes.pixels + first)
+        for v in range(sizes.vectors):
+            values = [self.cells[i][v].value if plus is None else self.cells[i][v].value + self.found(plus, i, v)
+                      for i in range(first, last)]
+            found = [self.end(value, *self.place(quarter, i, v)) for i, value in enumerate(values, first)]
+            self.end.note(found, (part, seen), self.place(quarter, 0, v)[1], None)
 
     def place(self, quarter: tuple[int, ...], i: int, v: int) -> tuple[IntLike, IntLike]:
         """(row, column) of y."""
@@ -293,13 +321,16 @@ class Tile:
         return row, (self.group * sizes.vectors + v) * sizes.lanes + right * (sizes.K // 2)
 
 
-def strassen_for(machine: Machine, images: int, rows: int, C: int, K: int, chain: Chain = Chain()) -> GemmStrassen | None:
+def strassen_for(machine: Machine, images: int, rows: int, C: int, K: int, fixed: bool,
+                 chain: Chain = Chain()) -> GemmStrassen | None:
     """The choices for so many images of `rows` rows each; None where it does not fit or does not pay.
+
+    fixed: u is made once for all runs, as in inference, and not for each.
 
     Blocks are parts of an image, so that no image's numbers are rounded, or made infinite, by another's.
 
     >>> from striate.kernel.machine import named
-    >>> found = strassen_for(named("avx512"), 1, 14 * 14, 512, 512)
+    >>> found = strassen_for(named("avx512"), 1, 14 * 14, 512, 512, fixed=True)
     >>> found.rows, found.pixels
     (98, 7)
     """
@@ -308,25 +339,25 @@ def strassen_for(machine: Machine, images: int, rows: int, C: int, K: int, chain
     M = images * rows
     fits = [GemmStrassen(C, K, n, machine.lanes, pixels, chain=chain) for n in range(2, min(rows, BLOCK) + 1) if rows % n == 0
             for pixels in (8, 7, 6, 5) if -(-n // 2) % pixels == 0]
-    best = min(fits, key=lambda kernel: strassen_cost(kernel, M), default=None)
-    return best if best and M // best.rows * best.groups >= TASKS and strassen_pays(best, M) else None
+    best = min(fits, key=lambda kernel: strassen_cost(kernel, M, fixed), default=None)
+    return best if best and M // best.rows * best.groups >= TASKS and strassen_pays(best, M, fixed) else None
 
 
-def strassen_pays(kernel: GemmStrassen, M: int) -> bool:
+def strassen_pays(kernel: GemmStrassen, M: int, fixed: bool) -> bool:
     """Whether it beats the plain product of M rows by a fiftieth at least, as `strassen_cost` and the products have it.
 
-    >>> strassen_pays(GemmStrassen(64, 256, rows=98), 784), strassen_pays(GemmStrassen(32, 64, rows=98), 784)
+    >>> strassen_pays(GemmStrassen(64, 256, rows=98), 784, True), strassen_pays(GemmStrassen(32, 64, rows=98), 784, True)
     (True, False)
     """
-    return 2 * kernel.vectors * (kernel.C + 3) > 1.02 * strassen_cost(kernel, M)
+    return 2 * kernel.vectors * (kernel.C + 3) > 1.02 * strassen_cost(kernel, M, fixed)
 
 
-def strassen_cost(kernel: GemmStrassen, M: int) -> float:
+def strassen_cost(kernel: GemmStrassen, M: int, fixed: bool) -> float:
     """Cycles for one of M rows and a group of columns of both halves, on a core with one product a cycle.
 
     Measured: a tile takes 350 cycles beside its products, a vector of S two and a half, a line of u one for each block and two
-    more the first time, as there are 7 for 4 of a plain product.
+    more the first time, as there are 7 for 4 of a plain product. Where u is made anew, a line takes 16, the speed of memory.
     """
     sums = 2.5 * 4 * kernel.C / 2 / kernel.lanes / kernel.groups
     block = (kernel.u_lines + 350 / kernel.pixels + sums) * kernel.half + kernel.u_lines
-    return block / kernel.rows + 2 * kernel.u_lines / M
+    return block / kernel.rows + (2 if fixed else 16) * kernel.u_lines / M

@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from striate.cpu.kernels.loops import add, tree
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 
+PARTS = 16
+"""Into how many parts a batch is cut where it is summed over: fixed, so that the bits do not depend on threads."""
+
 
 @dataclass(frozen=True)
 class Tally:

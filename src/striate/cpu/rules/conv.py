@@ -30,6 +30,7 @@ from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.gemm_strassen import StrassenWeights, strassen_for
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.tally import PARTS
 from striate.cpu.kernels.winograd import FOUR, round_up
 from striate.cpu.kernels.winograd_lines import WinogradLines, lines_pay
 from striate.cpu.kernels.winograd_lines_weights import WinogradLinesWeights, lines_weights_pay
@@ -40,9 +41,6 @@ from striate.cpu.plan import Buffer
 from striate.graph import Value
 from striate.kernel.language import narrow
 from striate.window import Window
-
-PARTS = 16
-"""Into how many parts a batch is cut where gradients are summed over it: fixed, so that the bits do not depend on threads."""
 
 FROM_MEMORY = 2**23
 """Bytes of an array that comes from memory, or from the far end of the last-level cache: kernels ask for it ahead of time."""
@@ -97,7 +95,7 @@ def convolution(low: Lowering, group: Group) -> None:
     chain, places = low.chain(group, channels_last(y.shape), bias=bias[0] if bias else None)
     (N, C), K, (_, H, W), (_, P, Q) = x.shape[:2], y.shape[1], axes(x.shape[2:]), axes(y.shape[2:])
     if pointwise_convolution(op.window, op.groups):
-        matrix_product(low, weight, form, N, math.prod(y.shape[2:]), source, w, chain, places)
+        matrix_product(low, weight, form, (N, math.prod(y.shape[2:])), source, w, chain, places)
         return
     fixed = is_fixed(low, weight)
     if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, N, fixed):
@@ -128,18 +126,19 @@ def direct(low: Lowering, x: Sequence[int], y: Sequence[int], op: Any, taps: Seq
     return ConvDirect(*sizes, lanes=lanes, pixels=pixels, vectors=vectors, **more)
 
 
-def matrix_product(low: Lowering, weight: Value, form: Packed, images: int, rows: int, x: Buffer, w: Buffer, chain: Chain,
+def matrix_product(low: Lowering, weight: Value, form: Packed, rows: tuple[int, int], x: Buffer, w: Buffer, chain: Chain,
                    places: dict[str, Buffer]) -> None:
-    """All rows of some images times packed weights, by Strassen's algorithm where those are fixed and it pays."""
-    C, K = form.C, form.K
-    fast = None if low.precise or not is_fixed(low, weight) else strassen_for(low.machine, images, rows, C, K, chain)
+    """All rows (images, rows of each) times packed weights, by Strassen's algorithm where it pays."""
+    C, K = (form.K, form.C) if form.turned else (form.C, form.K)
+    fast = None if low.precise else strassen_for(low.machine, *rows, C, K, is_fixed(low, weight), chain)
+    M = math.prod(rows)
     if fast is None:
-        low.call(_gemm(low, C, K, form.lanes, images * rows, chain), M=images * rows, x=x, w=w, **places)
+        low.call(_gemm(low, C, K, form.lanes, M, chain), M=M, x=x, w=w, **places)
         return
     right = StrassenWeights(C, K, form.lanes, fast.vectors)
     u, scratch = low.buffer("strassen.weights", right.u_floats()), low.buffer("scratch", fast.scratch_floats() * low.threads)
     low.call(right, w=w, u=u)
-    low.call(fast, M=images * rows, x=x, u=u, scratch=scratch, **places)
+    low.call(fast, M=M, x=x, u=u, scratch=scratch, **places)
 
 
 def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
@@ -201,8 +200,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
     form = weight_form(low, weight.shape, op.groups, turned=True)  # the same for a depthwise filter, which has nothing to turn
     w = low.need(weight, form)
     if pointwise_convolution(op.window, op.groups):
-        rows = dy.spec.size // K
-        low.call(_gemm(low, K, C, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
+        matrix_product(low, weight, form, (N, math.prod(dy.shape[2:])), source, w, chain, places)
         return
     kernels = list(phases(low, op, dy.shape, node.output.shape, chain))
     by_channel = tuple(kernel for kernel in kernels if isinstance(kernel, Depthwise))
