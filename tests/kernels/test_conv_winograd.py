@@ -7,9 +7,10 @@ import pytest
 from tests.kernels.harness import MACHINES, apply, blank, compiled, floats, for_threads, last, run
 
 from striate import ops
-from striate.cpu.kernels.conv_winograd import ConvWinograd, WinogradFilter, winograd_for, winograd_form, winograd_pays
+from striate.cpu.kernels.conv_winograd import ConvWinograd, WinogradFilter, winograd_for
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.winograd import FOUR, SIX, Form
+from striate.cpu.kernels.winograd_cost import winograd_form, winograd_pays
 from striate.cpu.kernels.winograd_tiles import Axis, Transform
 from striate.kernel.interpret import Interpret
 from striate.kernel.language import narrow

@@ -8,7 +8,7 @@ from tests.kernels.harness import MACHINES, blank, floats, for_threads, last
 from tests.kernels.test_conv_winograd import SAME, each, pack, some
 
 from striate import ops
-from striate.cpu.kernels.conv_winograd import run_of
+from striate.cpu.kernels.winograd_cost import run_of
 from striate.cpu.kernels.winograd_weights import WinogradWeights, parts_for, winograd_weights_for, winograd_weights_pays
 from striate.window import windows
 

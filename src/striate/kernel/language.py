@@ -264,8 +264,7 @@ class Builder:
         self.lanes: int = machine.lanes
         self.steps: dict[str, int] = {}
         """Names of indices that count in known steps from a multiple of these."""
-        self.shares = 0
-        """How many shares of this kernel are passed on between threads."""
+        self.shares = 0  # how many of them are passed on between threads
         self._open: list[str] = []
 
     # arguments
@@ -292,11 +291,8 @@ class Builder:
     def range(self, start: IntLike, stop: IntLike | None = None, step: IntLike = 1) -> Iterator[Any]:
         """A loop that runs. It must run to its end: no break, no return inside."""
         first, last = (0, start) if stop is None else (start, stop)
-        if isinstance(first, int) and isinstance(last, int) and isinstance(step, int):
-            if first >= last:
-                return iter(())
-            if first + step >= last:
-                return iter((first,))
+        if isinstance(first, int) and isinstance(last, int) and isinstance(step, int) and first + step >= last:
+            return iter(range(first, last, step))
         return self._guarded("loop", self.loop(first, last, step))
 
     def when(self, condition: Num) -> Iterator[Any]:
@@ -305,18 +301,16 @@ class Builder:
 
     def share(self, total: IntLike) -> Iterator[Any]:
         """What this thread does of range(total): its own part, then what other threads have not begun of theirs."""
-        for begin, end in self.stretches(total):
-            yield from self.range(begin, end)
+        return (i for begin, end in self.stretches(total) for i in self.range(begin, end))
 
     def stretches(self, total: IntLike, unit: IntLike = 0) -> Iterator[tuple[IntLike, IntLike]]:
         """The same as (begin, end) of whole stretches, cut at multiples of `unit`; 0 for short ones of about the same length.
 
-        A thread that was held up, by the system or by who shares its core, leaves the rest of its part to the others. Each works
-        on its own part from front to back, so from one kernel to the next it finds its own results in its own cache.
+        Whoever is held up, by the system or a neighbour on its core, leaves the rest to the others. All go from front to back of
+        their own parts first, and so find in their caches what the kernel before left there.
         Source: Blumofe & Leiserson, Scheduling multithreaded computations by work stealing, JACM 46(5), 1999.
         """
-        inside = any(opened.startswith("loop") for opened in self._open)
-        if inside or self.shares == SHARES:  # a share that is dealt out again and again is not passed on
+        if self.shares == SHARES or any(opened.startswith("loop") for opened in self._open):  # dealt out again and again
             yield self.part(total, self.thread)
             return
         self.shares += 1

@@ -16,15 +16,7 @@ from striate.cpu.fuse import Group
 from striate.cpu.kernels.conv_direct import ConvDirect, Depth, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.conv_weights_rows import ConvWeightsRows
-from striate.cpu.kernels.conv_winograd import (
-    ConvWinograd,
-    Pads,
-    WinogradFilter,
-    balanced,
-    winograd_for,
-    winograd_form,
-    winograd_pays,
-)
+from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, balanced, winograd_for
 from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.gemm_strassen import StrassenWeights, strassen_for
@@ -32,6 +24,7 @@ from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.tally import PARTS
 from striate.cpu.kernels.winograd import FOUR, round_up
+from striate.cpu.kernels.winograd_cost import winograd_form, winograd_pays
 from striate.cpu.kernels.winograd_lines import WinogradLines, lines_pay
 from striate.cpu.kernels.winograd_lines_weights import WinogradLinesWeights, lines_weights_pay
 from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays
