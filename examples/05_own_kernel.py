@@ -12,8 +12,9 @@ from striate.cpu.cache import library
 from striate.cpu.kernels.base import Kernel
 from striate.errors import KernelError
 from striate.kernel.interpret import interpret
-from striate.kernel.language import SHARES, Builder
+from striate.kernel.language import Builder
 from striate.kernel.machine import host, named
+from striate.kernel.sharing import SHARES
 from striate.kernel.show import show
 
 
@@ -27,7 +28,7 @@ class RowNorms(Kernel):
     def build(self, k: Builder) -> None:
         N = k.int("N")
         x, y = k.tensor("x", (N, self.C)), k.tensor("y", (N,))
-        for n in k.share(N):  # a loop that runs, over this thread's share of the rows; Python's own `range` would unroll it
+        for n in k.share(N):  # a loop that runs, over the rows that this thread does; Python's own `range` would unroll it
             total = k.cell(0.0)  # a register that changes in loops
             for c, lanes, count in k.vectors(self.C):  # whole vectors in a loop, then what is left over
                 v = x.vec(n, c, lanes=lanes, count=count)

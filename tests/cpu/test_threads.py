@@ -20,8 +20,9 @@ from striate.cpu.cache import library
 from striate.cpu.kernels.base import Kernel
 from striate.errors import ArgumentError
 from striate.kernel.compile import object_code
-from striate.kernel.language import SHARES, Builder
+from striate.kernel.language import Builder
 from striate.kernel.machine import host, named
+from striate.kernel.sharing import SHARES
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ def test_more_threads_than_cores_go_on():
 
 
 @dataclass(frozen=True)
-class Tally(Kernel):
+class Counted(Kernel):
     """done[i] += 1 and who[i] = the thread, for each task i of two shares; task i takes so many rounds."""
 
     arguments = ("tasks", "rounds", "done", "who")
@@ -102,7 +103,7 @@ class Tally(Kernel):
 
 def called(calls: int, team: threads.Team, table: np.ndarray) -> None:
     """Many calls of the kernel in one job."""
-    kernels = np.array(library.load([Tally()], host()) * calls, np.uint64)
+    kernels = np.array(library.load([Counted()], host()) * calls, np.uint64)
     tables = np.full(calls, table.ctypes.data, np.uint64)
     team.execute(kernels.ctypes.data, tables.ctypes.data, calls)
 
@@ -125,7 +126,7 @@ def test_who_is_first_does_what_the_others_leave():
     done, who = np.zeros((2, tasks), np.float32), np.full((2, tasks), -1, np.float32)
     table = np.array([tasks, 0, done.ctypes.data, who.ctypes.data], np.uint64)
     taken[1, 0] = 5  # of its 10 stretches (of 2 tasks each) thread 1 has done half of the first share
-    function = compiled(Tally(), host())
+    function = compiled(Counted(), host())
     for thread in range(2):
         function(table.ctypes.data, thread, 2, taken.ctypes.data)
     np.testing.assert_array_equal(done, [[1] * 20 + [0] * 10 + [1] * 10, [1] * 40])

@@ -7,8 +7,9 @@ from striate.errors import ArgumentError, KernelError
 from striate.kernel.compile import assembly, object_code
 from striate.kernel.emit import Emit
 from striate.kernel.interpret import Interpret, interpret
-from striate.kernel.language import SHARES, STRETCHES, Int
+from striate.kernel.language import Int
 from striate.kernel.machine import FORMS, host, named
+from striate.kernel.sharing import SHARES, STRETCHES
 from striate.kernel.show import show
 
 
@@ -166,6 +167,11 @@ def test_stretches_of_all_threads_are_the_whole(total, unit):
         found = [s for thread in range(threads) for s in stretches(total, threads, thread, unit)]
         assert [i for begin, end in found for i in range(begin, end)] == list(range(total))
         assert all(begin // unit == (end - 1) // unit for begin, end in found if unit)
+
+
+def test_stretches_in_a_loop_keep_their_unit():
+    k = Interpret(named("avx2"), {}, 0, 2)
+    assert [list(k.stretches(20, unit=3)) for _ in k.range(2)] == [[(0, 3), (3, 6), (6, 9), (9, 10)]] * 2
 
 
 def test_a_share_in_a_loop_is_not_passed_on():

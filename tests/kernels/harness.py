@@ -17,8 +17,8 @@ from striate.cpu.cache import source_of
 from striate.cpu.kernels.base import Kernel
 from striate.kernel.compile import object_code, target_machine
 from striate.kernel.interpret import interpret
-from striate.kernel.language import SHARES
 from striate.kernel.machine import Machine, host, named
+from striate.kernel.sharing import SHARES
 
 Arguments = Mapping[str, np.ndarray | int]
 Compiled = Callable[[int, int, int, int], None]
@@ -50,13 +50,18 @@ def slots(kernel: Kernel, arguments: Arguments) -> np.ndarray:
 
 
 def run(kernel: Kernel, arguments: Arguments, meaning: str = "host", threads: int = 1) -> None:
-    """Run a kernel on contiguous arrays, one thread after the other; it writes into those that are its outputs."""
+    """Run a kernel on contiguous arrays, one thread after the other; it writes into those that are its outputs.
+
+    threads: each does its own part; negative for so many of which the last one comes first and does what it finds.
+    """
     if meaning == "interpreter":
         interpret(kernel.build, MACHINES[meaning], {name: arguments[name] for name in kernel.arguments}, threads)
         return
     function, table = compiled(kernel, MACHINES[meaning]), slots(kernel, arguments)
-    for thread in range(threads):
-        function(table.ctypes.data, thread, threads, nothing_but_its_own(thread, threads).ctypes.data)
+    free = np.zeros((abs(threads), SHARES), np.int64)
+    for thread in reversed(range(-threads)) if threads < 0 else range(threads):
+        taken = free if threads < 0 else nothing_but_its_own(thread, threads)
+        function(table.ctypes.data, thread, abs(threads), taken.ctypes.data)
 
 
 def nothing_but_its_own(thread: int, threads: int) -> np.ndarray:
@@ -76,14 +81,15 @@ def guarded(array: np.ndarray) -> np.ndarray:
 
 def check(kernel: Kernel, inputs: Arguments, wanted: Mapping[str, np.ndarray], rtol: float = 1e-5, start: Arguments | None = None,
           meanings: tuple[str, ...] = tuple(MACHINES)) -> None:
-    """All meanings of a kernel give the wanted outputs: the same bits for 1 and 3 threads, and nothing outside is touched.
+    """All meanings of a kernel give the wanted outputs: the same bits for 1 and 3 threads, whoever does what, and nothing outside
+    is touched.
 
     Outputs that are also inputs are updated in place; the others begin as NaN, or as `start` says.
     """
     assert set(kernel.arguments) == set(inputs) | set(wanted)
     for meaning in meanings:
         first: dict[str, np.ndarray] = {}
-        for threads in (1, 3) if meaning != "interpreter" else (3,):  # the interpreter is slow
+        for threads in (1, 3, -3) if meaning != "interpreter" else (3,):  # the interpreter is slow
             begin = {name: np.full(w.shape, np.nan if w.dtype.kind == "f" else 111, w.dtype) for name, w in wanted.items()}
             arrays = begin | dict(start or {}) | dict(inputs)
             memory = {name: guarded(np.asarray(a)) for name, a in arrays.items() if not isinstance(a, int)}
@@ -100,7 +106,7 @@ def check(kernel: Kernel, inputs: Arguments, wanted: Mapping[str, np.ndarray], r
 def apply(kernel, meaning: str, threads: int, **arguments) -> dict[str, np.ndarray]:
     """Run a kernel between guards of NaN; its scratch holds NaN too. The arrays afterwards."""
     if "scratch" in kernel.arguments:
-        arguments["scratch"] = np.full(threads * kernel.scratch_floats(), np.nan, np.float32)
+        arguments["scratch"] = np.full(abs(threads) * kernel.scratch_floats(), np.nan, np.float32)
     memory = {name: guarded(np.asarray(a)) for name, a in arguments.items() if not isinstance(a, int)}
     run(kernel, arguments | {name: m[GUARD:-GUARD] for name, m in memory.items()}, meaning, threads)
     for name, m in memory.items():
@@ -113,10 +119,12 @@ def blank(*shape: int) -> np.ndarray:
 
 
 def for_threads(kernel, meaning: str, out: str, **arguments) -> np.ndarray:
-    """What a kernel writes: the same bits for one thread and three."""
-    found = [apply(kernel, meaning, threads, **arguments)[out] for threads in ((3,) if meaning == "interpreter" else (1, 3))]
-    np.testing.assert_array_equal(found[0], found[-1])
-    return found[0]
+    """What a kernel writes: the same bits for one thread and three, whoever does what."""
+    ways = (3,) if meaning == "interpreter" else (1, 3, -3)
+    first, *others = (apply(kernel, meaning, threads, **arguments)[out] for threads in ways)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    return first
 
 
 def close(got: np.ndarray, wanted: np.ndarray, rtol: float, what: str) -> None:

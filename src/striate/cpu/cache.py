@@ -1,8 +1,9 @@
 """Machine code of kernels: compiled once, kept on disk, loaded when wanted.
 
-An entry's key is everything that the code depends on: the kernel's specification, the machine, llvmlite's version, and the
-sources of the kernel language and the kernels. An entry carries its own checksum; a broken one is compiled again. Files are
-written under another name and then renamed, so several processes may share the folder.
+An entry's key is everything that the code depends on: the kernel's specification (of a kernel from elsewhere all that it
+writes), the machine, llvmlite's version, and the sources of the kernel language and the kernels. An entry carries its own
+checksum; a broken one is compiled again. Files are written under another name and then renamed, so several processes may share
+the folder.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,9 +48,16 @@ def _sources() -> str:
 
 def key_of(kernel: Kernel, machine: Machine) -> str:
     """The name of a kernel's entry and of its function. A kernel of somebody else's is known by all that it writes."""
-    ours = type(kernel).__module__.startswith(f"{__name__.split('.')[0]}.")
-    known = repr(kernel) if ours else source_of(kernel, machine)
+    known = repr(kernel) if ours(kernel) else source_of(kernel, machine)
     return "k" + hashlib.sha256(f"{known}|{machine!r}|{_sources()}".encode()).hexdigest()[:40]
+
+
+def ours(value: Any) -> bool:
+    """Whether all that a specification is made of is striate's, whose sources are part of every key."""
+    if isinstance(value, (tuple, list)):
+        return all(ours(item) for item in value)
+    parts = [getattr(value, field.name) for field in fields(value)] if is_dataclass(value) else []
+    return type(value).__module__.split(".")[0] in ("striate", "builtins") and ours(parts)
 
 
 def source_of(kernel: Kernel, machine: Machine, name: str = "kernel") -> str:

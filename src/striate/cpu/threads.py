@@ -34,8 +34,8 @@ import numpy as np
 
 from striate.cpu.cores import Spread
 from striate.errors import ArgumentError
-from striate.kernel.language import SHARES
 from striate.kernel.machine import Machine, host
+from striate.kernel.sharing import SHARES
 
 # slots of the shared state, in 64-bit words; words that different threads write stand in different cache lines
 GENERATION, KERNELS, TABLES, COUNT, THREADS, YIELD, STAMPS, TAKEN = 0, 1, 2, 3, 4, 5, 8, 9

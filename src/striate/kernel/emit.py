@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from striate.errors import KernelError
-from striate.kernel.language import NEIGHBOURS, SHARES, Builder, Cell, Int, IntLike, Num, Tensor, caller
+from striate.kernel.language import Builder, Cell, Int, IntLike, Num, Tensor, caller
+from striate.kernel.sharing import NEIGHBOURS, SHARES, cut, part, stretch
 
 LINE = 16
 """Floats in a cache line."""
@@ -191,19 +192,22 @@ class Emit(Builder):
     def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
         for step in self.loop(0, self.min(self.threads, NEIGHBOURS), 1):
             owner = (self.thread + step) % self.threads
-            begin, end = self.part(total, owner)
-            by, stretches = self.cut(begin, end, unit)
+            begin, end = part(self, total, owner)
+            by, count = cut(self, begin, end, unit)
             counter = self.put(f"getelementptr i64, ptr %taken, i64 {self.index(owner * SHARES + share)}", "p")
-            for number in self.taken(counter, stretches):
-                start = (begin // by + number) * by
-                yield self.max(start, begin), self.min(start + by, end)
+            for number in self.taken(counter, count):
+                yield stretch(self, begin, end, by, number)
 
     def taken(self, counter: str, stretches: IntLike) -> Iterator[IntLike]:
-        """Takes one of so many stretches after the other, until none is left."""
+        """Takes one of so many stretches after the other, until none is left; it looks first, as adding claims the cache line."""
         self.count += 1
         n, last = self.count, self.index(stretches)
         self.lines.append(f"  br label %take{n}")
         self.label(f"take{n}")
+        self.lines.append(f"  %seen{n} = load atomic i64, ptr {counter} monotonic, align 8")
+        self.lines.append(f"  %left{n} = icmp slt i64 %seen{n}, {last}")
+        self.lines.append(f"  br i1 %left{n}, label %claim{n}, label %none{n}")
+        self.label(f"claim{n}")
         self.lines.append(f"  %taken{n} = atomicrmw add ptr {counter}, i64 1 monotonic")
         self.lines.append(f"  %some{n} = icmp slt i64 %taken{n}, {last}")
         self.lines.append(f"  br i1 %some{n}, label %mine{n}, label %none{n}")

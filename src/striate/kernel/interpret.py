@@ -12,6 +12,7 @@ import numpy as np
 
 from striate.errors import KernelError
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor, caller
+from striate.kernel.sharing import own
 
 KINDS = {"f32": np.float32, "i32": np.int32, "bool": np.bool_}
 STORED = {"f32": np.float32, "i32": np.int32, "i64": np.int64, "u8": np.uint8}
@@ -49,11 +50,7 @@ class Interpret(Builder):
             yield None
 
     def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
-        begin, end = self.part(total, self.thread)
-        by, stretches = self.cut(begin, end, unit)
-        for number in range(stretches):  # type: ignore[arg-type]
-            start = (begin // by + number) * by
-            yield self.max(start, begin), self.min(start + by, end)
+        return own(self, total, unit)
 
     def int_op(self, name: str, a: IntLike, b: IntLike) -> IntLike:
         return {"mul": a * b, "div": a // b, "mod": a % b}[name]  # type: ignore[operator]

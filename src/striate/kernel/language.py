@@ -24,11 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from striate.errors import KernelError
+from striate.kernel.sharing import SHARES, own
 
-STRETCHES, NEIGHBOURS, SHARES = 16, 8, 8
-"""Stretches of a thread's part, threads among which they are passed on, and shares of a kernel for which that is done."""
-
-OWN = {str(Path(__file__).with_name(name)) for name in ("language.py", "emit.py", "interpret.py", "show.py")}
+OWN = {str(Path(__file__).with_name(name)) for name in ("language.py", "emit.py", "interpret.py", "sharing.py", "show.py")}
 """The files of the language itself: an error names the first frame outside of them."""
 
 
@@ -264,7 +262,7 @@ class Builder:
         self.lanes: int = machine.lanes
         self.steps: dict[str, int] = {}
         """Names of indices that count in known steps from a multiple of these."""
-        self.shares = 0  # how many of them are passed on between threads
+        self.shares = 0  # those so far that are passed on between threads
         self._open: list[str] = []
 
     # arguments
@@ -304,26 +302,12 @@ class Builder:
         return (i for begin, end in self.stretches(total) for i in self.range(begin, end))
 
     def stretches(self, total: IntLike, unit: IntLike = 0) -> Iterator[tuple[IntLike, IntLike]]:
-        """The same as (begin, end) of whole stretches, cut at multiples of `unit`; 0 for short ones of about the same length.
-
-        Whoever is held up, by the system or a neighbour on its core, leaves the rest to the others. All go from front to back of
-        their own parts first, and so find in their caches what the kernel before left there.
-        Source: Blumofe & Leiserson, Scheduling multithreaded computations by work stealing, JACM 46(5), 1999.
-        """
+        """The same as (begin, end) of stretches, cut at multiples of `unit`; 0 for short ones of about the same length."""
         if self.shares == SHARES or any(opened.startswith("loop") for opened in self._open):  # dealt out again and again
-            yield self.part(total, self.thread)
+            yield from own(self, total, unit)
             return
         self.shares += 1
         yield from self._guarded("loop", self.passed_on(total, unit, self.shares - 1))
-
-    def part(self, total: IntLike, thread: IntLike) -> tuple[IntLike, IntLike]:
-        """Where a thread's own part of range(total) begins and ends."""
-        return (total * thread) // self.threads, (total * (thread + 1)) // self.threads
-
-    def cut(self, begin: IntLike, end: IntLike, unit: IntLike) -> tuple[IntLike, IntLike]:
-        """(length, count) of the stretches of a part; the first begins at the multiple of the length before `begin`."""
-        by = unit or self.max((end - begin + (STRETCHES - 1)) // STRETCHES, 1)
-        return by, self.min((end + (by - 1)) // by - begin // by, end - begin)
 
     def _guarded(self, what: str, body: Iterator[Any]) -> Iterator[Any]:
         opened = f"{what} opened at {caller()}"

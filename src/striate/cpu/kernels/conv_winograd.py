@@ -36,7 +36,7 @@ from striate.cpu.kernels.winograd import (
     private,
     round_up,
 )
-from striate.cpu.kernels.winograd_cost import block_of, run_of, units_of
+from striate.cpu.kernels.winograd_cost import BACK, INTO, SPEED, block_of, run_of, units_of
 from striate.cpu.kernels.winograd_tiles import Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
@@ -341,8 +341,8 @@ def balanced(conv: ConvWinograd, images: int, threads: int) -> ConvWinograd:
     total = images * conv.tiles.height.count * conv.tiles.segments
     if total > 4 * threads * conv.units:
         return conv
-    return min((replace(conv, units=units) for units in range(min(conv.units, total), 0, -1)),
-               key=lambda choice: span(choice, total, threads))
+    halves = sorted({max(1, conv.units >> i) for i in range(3)}, reverse=True)  # few, as each is a kernel of its own
+    return min((replace(conv, units=units) for units in halves), key=lambda choice: span(choice, total, threads))
 
 
 def span(conv: ConvWinograd, total: int, threads: int) -> float:
@@ -353,8 +353,8 @@ def span(conv: ConvWinograd, total: int, threads: int) -> float:
     points, c, k = conv.form.points, -(-conv.C // 16), -(-conv.K // conv.lanes)
     blocks, groups = -(-total // conv.units), -(-k // conv.vectors)
     sizes = [(total * (b + 1)) // blocks - (total * b) // blocks for b in range(blocks)]
-    into = conv.run * 240 * c * points / FOUR.points
-    products = conv.run * conv.vectors * (points * conv.C / 0.92 + 350 * points / FOUR.points)
+    into = conv.run * INTO * c * points / FOUR.points
+    products = conv.run * conv.vectors * (points * conv.C / SPEED + BACK * points / FOUR.points)
     panel = points * conv.C * conv.vectors
 
     def cycles(first: int, last: int) -> float:

@@ -17,7 +17,9 @@ Work      a task is a group of columns of both halves in one block of rows; S is
           Meanwhile the rows of the next block are asked for, and the next group's part of a u that is large.
 Scratch   S1 to S4, U and V: a thread's own
 Registers `pixels` rows x `vectors` sums + `vectors` weights + 1 broadcast
-Errors    measured two to three times those of a plain product: S4 and T4 are sums of four numbers, which cancel
+Errors    measured two to three times those of a plain product, beside the largest number of a block: S4 and T4 are sums of four
+          numbers, which cancel. A row is rounded as its larger partner in the other half is, and made infinite by it: pixels
+          of one image may see each other so, tokens of a sequence should not, and linear layers stay plain
 
 Sources: Strassen, Gaussian elimination is not optimal, Numerische Mathematik 13, 1969; Winograd's form as in Higham, Accuracy and
 stability of numerical algorithms, section 23.1, errors in 23.2; Huang et al., Strassen's algorithm reloaded, SC 2016.
@@ -323,7 +325,7 @@ class Tile:
 
 def strassen_for(machine: Machine, images: int, rows: int, C: int, K: int, fixed: bool,
                  chain: Chain = Chain()) -> GemmStrassen | None:
-    """The choices for so many images of `rows` rows each; None where it does not fit or does not pay.
+    """The choices for so many images of `rows` rows each; None where it does not fit, does not pay or was not measured.
 
     fixed: u is made once for all runs, as in inference, and not for each.
 
@@ -334,7 +336,7 @@ def strassen_for(machine: Machine, images: int, rows: int, C: int, K: int, fixed
     >>> found.rows, found.pixels
     (98, 7)
     """
-    if machine.registers < 32 or C % 4 or K % (4 * machine.lanes):
+    if machine.registers < 32 or machine.lanes < LINE or C % 4 or K % (4 * machine.lanes):
         return None
     M = images * rows
     fits = [GemmStrassen(C, K, n, machine.lanes, pixels, chain=chain) for n in range(2, min(rows, BLOCK) + 1) if rows % n == 0

@@ -1,6 +1,6 @@
 """What Winograd's convolution costs: when it pays, in which form, and how its tiles are cut into units and blocks.
 
-    cycles of an image = points * C*K/16 products / 0.92 + tiles * (240 C/16 + 350 K/16) on the way + the reading of u
+    cycles of an image = points * C*K/16 products / SPEED + tiles * (INTO*C/16 + BACK*K/16) + the reading of u
 
 Numbers are measured on a core with 16 lanes and one product a cycle; other cores differ by a factor, in all costs.
 """
@@ -11,6 +11,7 @@ from striate.cpu.kernels.winograd import FOUR, SIX, TAPS, Form, round_up
 from striate.cpu.kernels.winograd_tiles import Axis, Tiles
 
 WIDEST_RUN, BLOCK = 14, 28  # tiles of a unit at most, and of a block: what they need stays in a second-level cache of 1 MB
+INTO, BACK, SPEED = 240, 350, 0.92  # cycles of a tile of 36 points for a vector of inputs, of outputs; of the peak in products
 LIGHT, HEAVY = 64 * 64 * 36, 256 * 256 * 64  # C * K * points of a u that is soon read again, and of one too large for the caches
 
 
@@ -54,17 +55,14 @@ def winograd_form(C: int, K: int, P: int, Q: int, batch: int) -> Form:
 
 
 def winograd_cost(C: int, K: int, P: int, Q: int, batch: int, fixed: bool, form: Form = FOUR) -> float:
-    """Cycles for each image on a core with 16 lanes and one product a cycle; other cores differ by a factor, in both costs.
-
-    Measured: the products run at 0.92 of the peak, a tile of 36 points takes 240 cycles for each vector of inputs and 350 for
-    each of outputs. A vector of u takes 16 where it is made anew, which is the speed of memory, and 8 each time that it is
-    read where it is fixed, once for each block of tiles.
+    """Cycles for each image. A vector of u takes 16 where it is made anew, which is the speed of memory; where it is fixed 8 each
+    time that it comes from memory, once for each large block of tiles.
     """
     c, k, tiles = -(-C // 16), -(-K // 16), run_of(P, Q, form)
     count = tiles.height.count * tiles.width.count
-    transforms = count * (240 * c + 350 * k) * form.points / FOUR.points
+    transforms = count * (INTO * c + BACK * k) * form.points / FOUR.points
     u = 8 * max(1, batch * count / (2 * BLOCK)) if fixed else 16
-    return tiles.height.points * tiles.width.points * C * k / 0.92 + transforms + form.points * C * k * u / batch
+    return tiles.height.points * tiles.width.points * C * k / SPEED + transforms + form.points * C * k * u / batch
 
 
 def direct_cost(C: int, K: int, P: int, Q: int) -> float:

@@ -14,7 +14,7 @@ from striate.cpu.kernels.gemm_turned import GemmTurned, turned_pays
 from striate.cpu.kernels.matmul import BatchMatMul
 from striate.cpu.layout import Layout, Packed, columns_of, layout_of, plain
 from striate.cpu.lower import Lowering, rule
-from striate.cpu.rules.conv import gemm_weights, matrix_product
+from striate.cpu.rules.conv import _gemm, gemm_weights
 from striate.graph import Value
 from striate.kernel.language import narrow
 
@@ -38,12 +38,6 @@ def weight_columns(low: Lowering, weight: Value) -> Layout | None:
     return next((f.columns for f in low.places.get(weight, {}) if isinstance(f, Packed)), None)
 
 
-def rows_of(x: Value) -> tuple[int, int]:
-    """(samples, rows of each) of (N, ..., C)."""
-    rows = math.prod(x.shape[1:-1])
-    return x.spec.size // (rows * x.shape[-1]), rows
-
-
 @rule(ops.Linear)
 def linear(low: Lowering, group: Group) -> None:
     node = group.node
@@ -52,8 +46,9 @@ def linear(low: Lowering, group: Group) -> None:
     layout, columns = rows_form(low, x)
     form = linear_form(low, K, C, columns)
     source, w = low.need(x, layout), low.need(weight, form)
+    rows = x.spec.size // C
     chain, places = low.chain(group, plain(node.output.shape), bias=bias[0] if bias else None)
-    matrix_product(low, weight, form, rows_of(x), source, w, chain, places)
+    low.call(_gemm(low, C, K, form.lanes, rows, chain), M=rows, x=source, w=w, **places)
 
 
 @rule(ops.LinearInputGradient)
@@ -71,7 +66,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
         low.call(kernel, M=rows, x=source, w=low.need(weight, home), **places)
         return
     form = linear_form(low, K, C, columns, turned=True)
-    matrix_product(low, weight, form, rows_of(dy), source, low.need(weight, form), chain, places)
+    low.call(_gemm(low, K, C, form.lanes, rows, chain), M=rows, x=source, w=low.need(weight, form), **places)
 
 
 @rule(ops.LinearWeightGradient)
