@@ -113,7 +113,8 @@ def page(found: Any) -> str:
              *" ".join((__doc__ or "").split("\n\n")[1].split("\n")).split("\n"), "",
              "A test holds Winograd's errors below 1e-5 in all three forms, and below 1e-4 with the larger tiles of inference; "
              "`net.precise = True` keeps Winograd and Strassen out. "
-             f"The largest error of the table is {worst[0]:.1e} with Winograd, {largest:.1e} with larger tiles, {worst[1]:.1e} with direct kernels and {worst[2]:.1e} with PyTorch. "
+             f"The largest error of the table is {worst[0]:.1e} with Winograd, {largest:.1e} with larger tiles, "
+             f"{worst[1]:.1e} with direct kernels and {worst[2]:.1e} with PyTorch. "
              "Why the points 0, ±5/8, ±3/2 and infinity are taken, which make the error small, stands in "
              "[winograd.py](../src/striate/cpu/kernels/winograd.py). Training with either is the same within what another order "
              "of sums changes: [a test](../tests/cpu/test_winograd_error.py) compares the losses.",
