@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from striate.cpu import cache
 from striate.cpu.cache import Library, folder, key_of
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.copy import Fill
+from striate.cpu.kernels.gemm import Gemm, GemmUpdate
+from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.softmax import LogSoftmax, Softmax
+from striate.cpu.kernels.update import Sgd
 from striate.cpu.program import Program
 from striate.graph import trace
 from striate.kernel.machine import host, named
@@ -85,6 +89,15 @@ def test_a_kernel_of_somebody_elses_is_known_by_what_it_writes():
         return key_of(Own(), host())
 
     assert of(1.0) == of(1.0) != of(2.0)
+
+
+def test_a_part_of_somebody_elses_makes_the_kernel_theirs():
+    class Rule(Sgd):
+        pass
+
+    kernel = GemmUpdate(8, 8)
+    assert cache.ours(kernel) and not cache.ours(replace(kernel, update=Rule()))
+    assert not cache.ours(replace(Gemm(8, 8), chain=Chain((), ((Rule(), (0,)),), (1,))))
 
 
 @pytest.mark.parametrize("broken", [b"", b"striate1", b"rubbish" * 100, "shorter", "flipped", "other magic"], ids=str)
