@@ -4,6 +4,7 @@
 
 Layouts   x (M, C)   w (K/lanes, C, lanes) packed, zero past K   y (M, K)
 Registers `pixels` rows x `vectors` accumulators + `vectors` weights + 1 broadcast
+Meanwhile the rows that follow are asked for, and of a block of several tiles by each its part of the next columns of w.
 Rows that are left over: the last tile starts earlier and computes some rows twice; fewer than a tile go by four, two and one.
 
 Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008, section 4.
@@ -21,6 +22,9 @@ from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
 from striate.cpu.kernels.update import Sgd, Update
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
+
+Row = tuple[Tensor, IntLike]
+"""A row of an array (rows, C)."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,9 @@ class Gemm(Kernel):
         x, w = k.tensor("x", (M, self.C)), k.tensor("w", (blocks, self.C, self.lanes))
         end, kinds = self.chain.bind(k, (M, self.K)), columns_of(self.K, self.lanes, self.vectors)
 
-        def tile(m: IntLike, pixels: int, kb: IntLike, kind: Columns, spot: Spot = (0, 0)) -> None:
-            self.tile(k, x, w, end, m, pixels, kb, kind, spot)
+        def tile(m: IntLike, pixels: int, kb: IntLike, kind: Columns, number: IntLike = 0, spot: Spot = (0, 0)) -> None:
+            behind = self.behind(w, kb, kind, number) if pixels == self.pixels else []
+            self.tile(k, x, w, end, m, pixels, kb, kind, spot, [*((x, m + pixels + t) for t in range(pixels)), *behind])
 
         if self.chain.tally:
             self.by_parts(k, M, end, kinds, tile)
@@ -100,7 +105,7 @@ class Gemm(Kernel):
                 start = (task // groups) * self.block
                 for kb, kind in group_of(k, kinds, task % groups):
                     for t in k.range(start, k.min(start + self.block, tiles)):
-                        tile(k.min(t * self.pixels, M - self.pixels), self.pixels, kb, kind)
+                        tile(k.min(t * self.pixels, M - self.pixels), self.pixels, kb, kind, t - start)
         for _ in k.when(k.int_compare("lt", M, self.pixels)):
             for task in k.share(groups):
                 for kb, kind in group_of(k, kinds, task):
@@ -123,11 +128,12 @@ class Gemm(Kernel):
                 for kind in kinds:
                     for j in k.range(kind.groups):
                         for m in k.range(start, k.min(start + step, whole), self.pixels):
-                            tile(m, self.pixels, j * len(kind.counts) + kind.first, kind, (i, m - first))
+                            number, kb = (m - start) // self.pixels, j * len(kind.counts) + kind.first
+                            tile(m, self.pixels, kb, kind, number, (i, m - first))
             for m in k.range(whole, last):
                 for kind in kinds:
                     for j in k.range(kind.groups):
-                        tile(m, 1, j * len(kind.counts) + kind.first, kind, (i, m - first))
+                        tile(m, 1, j * len(kind.counts) + kind.first, kind, spot=(i, m - first))
 
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
         """With enough rows for parts of several blocks each; fewer are soon read again."""
@@ -136,14 +142,21 @@ class Gemm(Kernel):
     def ending(self, chain: Chain) -> Self:
         return replace(self, chain=chain)
 
+    def behind(self, w: Tensor, kb: IntLike, kind: Columns, number: IntLike) -> list[Row]:
+        """What tile `number` of a block asks for of the columns behind its own: those are `lines` times C numbers."""
+        lines = len(kind.counts) * self.lanes
+        share = -(-lines // self.block) if self.block > 1 else 0
+        panel = w.view((lines, self.C), offset=w.flat((kb + len(kind.counts), 0, 0)))
+        return [(panel, number * share + i) for i in range(share)]
+
     def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, m: IntLike, pixels: int, kb: IntLike, kind: Columns,
-             spot: Spot) -> None:
+             spot: Spot, ahead: Sequence[Row]) -> None:
         lanes, columns = kind.lanes, [((kb + v) * self.lanes, count) for v, count in enumerate(kind.counts)]
         for t in range(pixels):
             for column, _ in columns:
                 end.fetch(m + t, column)
         cells = [[k.cell(0.0, lanes) for _ in columns] for _ in range(pixels)]
-        for c in channels_ahead(k, x, m, pixels):
+        for c in channels_ahead(k, self.C, ahead):
             weights = [w.vec(kb + v, c, 0, lanes=lanes) for v in range(len(columns))]
             for t, row in enumerate(cells):
                 pixel = k.splat(x[m + t, c], lanes)
@@ -155,15 +168,15 @@ class Gemm(Kernel):
             end.note([row[v] for row in found], spot, column, count)
 
 
-def channels_ahead(k: Builder, x: Tensor, m: IntLike, rows: int) -> Iterator[IntLike]:
-    """The channels of x, one by one in a loop that runs; the lines of the rows that follow are asked for meanwhile.
+def channels_ahead(k: Builder, C: int, ahead: Sequence[Row]) -> Iterator[IntLike]:
+    """The channels, one by one in a loop that runs; meanwhile rows of as many numbers are asked for, a cache line each time.
 
-    Those may lie behind the array: asking is no access.
+    Those may lie behind their array: asking is no access.
     """
-    C, line = x.shape[-1], 16
+    line = 16
     for first in k.range(0, C - C % line, line):
-        for t in range(rows):
-            k.prefetch(x, (m + rows + t, first))
+        for tensor, row in ahead:
+            k.prefetch(tensor, (row, first))
         for c in k.range(line):
             yield first + c
     yield from k.range(C - C % line, C)

@@ -135,8 +135,11 @@ def matrix_product(low: Lowering, weight: Value, form: Packed, rows: tuple[int, 
 
 
 def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
+    """The product of so many rows, in equal blocks of tiles; of one where the weights stay in the second-level cache."""
     _, pixels, vectors = tile_for(low.machine, max(rows, 8), K, 1)
-    return Gemm(C, K, lanes, pixels, vectors, block=1 if C * K <= 2**19 else 8, chain=chain)
+    tiles = -(-rows // pixels)
+    block = 1 if C * K <= 2**17 else -(-tiles // -(-tiles // 8))
+    return Gemm(C, K, lanes, pixels, vectors, block, chain)
 
 
 def winograd_fits(low: Lowering, window: tuple[Window, ...], groups: int) -> bool:
