@@ -17,7 +17,7 @@ from typing import Any
 
 from striate.errors import KernelError
 from striate.kernel.language import Builder, Cell, Int, IntLike, Num, Tensor, caller
-from striate.kernel.sharing import NEIGHBOURS, SHARES, cut, part, stretch
+from striate.kernel.sharing import NEIGHBOURS, SHARES, cut, part_of, stretch
 
 LINE = 16
 """Floats in a cache line."""
@@ -192,7 +192,7 @@ class Emit(Builder):
     def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
         for step in self.loop(0, self.min(self.threads, NEIGHBOURS), 1):
             owner = (self.thread + step) % self.threads
-            begin, end = part(self, total, owner)
+            begin, end = part_of(owner, self.threads, total)
             by, count = cut(self, begin, end, unit)
             counter = self.put(f"getelementptr i64, ptr %taken, i64 {self.index(owner * SHARES + share)}", "p")
             for number in self.taken(counter, count):

@@ -24,11 +24,12 @@ from itertools import groupby
 from typing import Any, Self
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import part_of, widths
+from striate.cpu.kernels.loops import widths
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor, narrow
 from striate.kernel.machine import Machine
+from striate.kernel.sharing import part_of
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from striate.cpu.kernels.winograd_cost import BACK, INTO, SPEED, block_of, run_o
 from striate.cpu.kernels.winograd_tiles import Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
+from striate.kernel.sharing import part_of
 from striate.window import Window
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -219,10 +220,10 @@ class ConvWinograd(Kernel):
         blocks = (total + (self.units - 1)) // self.units
         for begin, end in k.stretches(blocks * groups, unit=groups):
             block = begin // groups
-            first = (total * block) // blocks
-            units = (total * (block + 1)) // blocks - first
+            first, last = part_of(block, blocks, total)
+            units = last - first
             tiles = Block(k, self.tiles, first, units)
-            for unit in k.range(first, first + units):
+            for unit in k.range(first, last):
                 self.into.build(k, x, own["strip"], own["v"], tiles, unit)
             low, high = block * -groups + begin, block * -groups + end
             stop = k.min(high, whole)
@@ -352,7 +353,7 @@ def span(conv: ConvWinograd, total: int, threads: int) -> float:
     """
     points, c, k = conv.form.points, -(-conv.C // 16), -(-conv.K // conv.lanes)
     blocks, groups = -(-total // conv.units), -(-k // conv.vectors)
-    sizes = [(total * (b + 1)) // blocks - (total * b) // blocks for b in range(blocks)]
+    sizes = [last - first for first, last in (part_of(b, blocks, total) for b in range(blocks))]
     into = conv.run * INTO * c * points / FOUR.points
     products = conv.run * conv.vectors * (points * conv.C / SPEED + BACK * points / FOUR.points)
     panel = points * conv.C * conv.vectors
@@ -362,4 +363,4 @@ def span(conv: ConvWinograd, total: int, threads: int) -> float:
         return sum(sizes[b] * into for b in met) + sum(sizes[task // groups] * products + panel for task in range(first, last))
 
     tasks = blocks * groups
-    return max(cycles(tasks * t // threads, tasks * (t + 1) // threads) for t in range(threads))
+    return max(cycles(*part_of(t, threads, tasks)) for t in range(threads))

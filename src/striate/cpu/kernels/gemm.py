@@ -21,6 +21,7 @@ from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
 from striate.cpu.kernels.update import Sgd, Update
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
+from striate.kernel.sharing import part_of
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ class GemmWeights(Kernel):
         groups = sum(kind.groups for kind in kinds)
         for task in k.share(self.parts * groups):
             part = task // groups
-            start, stop = (M * part) // self.parts, (M * (part + 1)) // self.parts
+            start, stop = part_of(part, self.parts, M)
             for kb, kind in group_of(k, kinds, task % groups):
                 over(part, start, stop, kb, kind)
 

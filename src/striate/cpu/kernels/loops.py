@@ -1,4 +1,4 @@
-"""Loops that several kernels share: over the elements of an array, over blocks of rows, over fixed parts of a batch."""
+"""Loops that several kernels share: over the elements of an array, over blocks of rows, over groups of channels."""
 
 from __future__ import annotations
 
@@ -68,11 +68,6 @@ def widened(k: Builder, value: Num, lanes: int) -> Num:
         return value
     known = k.splat(value, max(2, value.lanes))
     return k.shuffle(known, k.constant(0.0, known.lanes), [*range(value.lanes), *[known.lanes] * (lanes - value.lanes)])
-
-
-def part_of(part: IntLike, parts: int, rows: IntLike) -> tuple[IntLike, IntLike]:
-    """First and last row of a part of the batch: a cut that does not depend on the threads."""
-    return (part * rows) // parts, ((part + 1) * rows) // parts
 
 
 def tree(values: Sequence[Value], combine: Callable[[Value, Value], Value]) -> Value:
