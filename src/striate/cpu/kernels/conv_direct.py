@@ -19,11 +19,11 @@ Source: Georganas et al., Anatomy of high-performance deep learning convolutions
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Self
+from typing import Any
 
-from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.base import Tallying
 from striate.cpu.kernels.loops import widths
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
@@ -75,7 +75,7 @@ class Depth:
 
 
 @dataclass(frozen=True)
-class ConvDirect(Kernel):
+class ConvDirect(Tallying):
     """Sizes and choices of one direct convolution; see the head of this file."""
 
     C: int
@@ -180,9 +180,6 @@ class ConvDirect(Kernel):
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
         """Where it writes every pixel."""
         return self.out_step == (1, 1) and self.depth.out_step == 1
-
-    def ending(self, chain: Chain) -> Self:
-        return replace(self, chain=chain)
 
     @property
     def written(self) -> tuple[int, int, int, int]:

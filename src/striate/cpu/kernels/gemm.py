@@ -12,10 +12,10 @@ Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
-from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.loops import widened
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
@@ -67,7 +67,7 @@ def group_of(k: Builder, kinds: Sequence[Columns], number: IntLike) -> Iterator[
 
 
 @dataclass(frozen=True)
-class Gemm(Kernel):
+class Gemm(Tallying):
     """Sizes and choices of one product; `block` rows of tiles are worked through for all columns before the next."""
 
     C: int
@@ -133,9 +133,6 @@ class Gemm(Kernel):
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
         """With enough rows for parts of several blocks each; fewer are soon read again."""
         return arguments["M"] >= 1024
-
-    def ending(self, chain: Chain) -> Self:
-        return replace(self, chain=chain)
 
     def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, m: IntLike, pixels: int, kb: IntLike, kind: Columns,
              spot: Spot) -> None:

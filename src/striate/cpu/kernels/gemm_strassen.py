@@ -29,10 +29,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
-from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.conv_winograd import once
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import PARTS, Tally
@@ -83,7 +83,7 @@ class StrassenWeights(Kernel):
 
 
 @dataclass(frozen=True)
-class GemmStrassen(Kernel):
+class GemmStrassen(Tallying):
     """Sizes and choices of one product; see the head of this file and `strassen_for`. rows: of a block.
 
     >>> GemmStrassen(512, 512, rows=98).scratch_floats() * 4 // 1024
@@ -173,9 +173,6 @@ class GemmStrassen(Kernel):
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
         """With a block at least for each part, and where the result is not soon read again."""
         return arguments["M"] >= max(1024, PARTS * self.rows)
-
-    def ending(self, chain: Chain) -> Self:
-        return replace(self, chain=chain)
 
     def add_quarters(self, k: Builder, x: Tensor, sums: Tensor, block: IntLike, t: IntLike, alone: bool = False) -> None:
         """A row of S1 to S4; alone: there is none below it."""
