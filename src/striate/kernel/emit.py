@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from striate.errors import KernelError
@@ -156,6 +157,15 @@ class Emit(Builder):
                          lambda: self.put(f"getelementptr {item}, ptr {pointer}, i64 {elements}", "p"))
 
     # control
+    @contextmanager
+    def inside(self, label: str, after: str) -> Iterator[None]:
+        """A block that goes on to another one; what is computed in it is known only there."""
+        self.label(label)
+        self.known.append({})
+        yield
+        self.known.pop()
+        self.lines.append(f"  br label %{after}")
+
     def loop(self, first: IntLike, last: IntLike, step: IntLike) -> Iterator[Int]:
         begin, end, by = self.index(first), self.index(last), self.index(step)
         self.count += 1
@@ -166,13 +176,10 @@ class Emit(Builder):
         self.lines.append(f"  {i} = phi i64 [ {begin}, %{before} ], [ {i}.next, %latch{n} ]")
         self.lines.append(f"  {i}.more = icmp slt i64 {i}, {end}")
         self.lines.append(f"  br i1 {i}.more, label %body{n}, label %done{n}")
-        self.label(f"body{n}")
-        self.known.append({})
         if isinstance(first, int) and isinstance(step, int):
             self.steps[i] = math.gcd(first, step)
-        yield self.as_int(i)
-        self.known.pop()
-        self.lines.append(f"  br label %latch{n}")
+        with self.inside(f"body{n}", f"latch{n}"):
+            yield self.as_int(i)
         self.label(f"latch{n}")
         self.lines.append(f"  {i}.next = add nsw i64 {i}, {by}")
         self.lines.append(f"  br label %head{n}")
@@ -182,11 +189,8 @@ class Emit(Builder):
         self.count += 1
         n = self.count
         self.lines.append(f"  br i1 {condition.payload}, label %then{n}, label %after{n}")
-        self.label(f"then{n}")
-        self.known.append({})
-        yield None
-        self.known.pop()
-        self.lines.append(f"  br label %after{n}")
+        with self.inside(f"then{n}", f"after{n}"):
+            yield None
         self.label(f"after{n}")
 
     def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
@@ -211,11 +215,8 @@ class Emit(Builder):
         self.lines.append(f"  %taken{n} = atomicrmw add ptr {counter}, i64 1 monotonic")
         self.lines.append(f"  %some{n} = icmp slt i64 %taken{n}, {last}")
         self.lines.append(f"  br i1 %some{n}, label %mine{n}, label %none{n}")
-        self.label(f"mine{n}")
-        self.known.append({})
-        yield self.as_int(f"%taken{n}")
-        self.known.pop()
-        self.lines.append(f"  br label %take{n}")
+        with self.inside(f"mine{n}", f"take{n}"):
+            yield self.as_int(f"%taken{n}")
         self.label(f"none{n}")
 
     # values
