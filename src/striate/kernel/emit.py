@@ -46,9 +46,8 @@ def suffix(kind: str, lanes: int) -> str:
 class Emit(Builder):
     """Writes one LLVM function; `text()` is the module."""
 
-    def __init__(self, machine: Any, arguments: Sequence[str], name: str = "kernel"):
+    def __init__(self, machine: Any, arguments: Sequence[str]):
         super().__init__(machine, arguments)
-        self.name = name
         self.entry: list[str] = []
         self.lines: list[str] = []
         self.declared: dict[str, str] = {}
@@ -59,10 +58,11 @@ class Emit(Builder):
         self.order: dict[str, int] = {"%thread": 0, "%threads": 1}
         self.thread, self.threads = Int(self, {"%thread": 1}), Int(self, {"%threads": 1})
 
-    def text(self) -> str:
+    def text(self, name: str = "kernel") -> str:
+        """The module, with the function by that name."""
         self.close()
         body = ["entry:", *self.entry, "  br label %start", "start:", *self.lines, "  ret void", "}"]
-        head = f"define void @{self.name}(ptr %arguments, i64 %thread, i64 %threads, ptr %taken) nounwind {{"
+        head = f"define void @{name}(ptr %arguments, i64 %thread, i64 %threads, ptr %taken) nounwind {{"
         return "\n".join([f'target triple = "{self.machine.triple}"', *self.declared.values(), head, *body, *self.metadata, ""])
 
     # writing
