@@ -18,7 +18,7 @@ from typing import Any
 from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.loops import widened
 from striate.cpu.kernels.pointwise import Chain, End, Spot
-from striate.cpu.kernels.tally import Tally
+from striate.cpu.kernels.tally import LEAST_ROWS, Tally
 from striate.cpu.kernels.update import Sgd, Update
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.sharing import part_of
@@ -131,8 +131,8 @@ class Gemm(Tallying):
                         tile(m, 1, j * len(kind.counts) + kind.first, kind, (i, m - first))
 
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
-        """With enough rows for parts of several blocks each; fewer are soon read again."""
-        return arguments["M"] >= 1024
+        """With enough rows for parts of several blocks each."""
+        return arguments["M"] >= LEAST_ROWS
 
     def tile(self, k: Builder, x: Tensor, w: Tensor, end: End, m: IntLike, pixels: int, kb: IntLike, kind: Columns,
              spot: Spot) -> None:

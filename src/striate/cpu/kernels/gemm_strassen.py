@@ -35,7 +35,7 @@ from typing import Any
 from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.conv_winograd import once
 from striate.cpu.kernels.pointwise import Chain, End, Spot
-from striate.cpu.kernels.tally import PARTS, Tally
+from striate.cpu.kernels.tally import LEAST_ROWS, PARTS, Tally
 from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
 from striate.kernel.machine import Machine
@@ -171,8 +171,8 @@ class GemmStrassen(Tallying):
                 Tile(self, k, read, own, end, (block, group, t), spot).build()
 
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
-        """With a block at least for each part, and where the result is not soon read again."""
-        return arguments["M"] >= max(1024, PARTS * self.rows)
+        """With a block at least for each part."""
+        return arguments["M"] >= max(LEAST_ROWS, PARTS * self.rows)
 
     def add_quarters(self, k: Builder, x: Tensor, sums: Tensor, block: IntLike, t: IntLike, alone: bool = False) -> None:
         """A row of S1 to S4; alone: there is none below it."""
