@@ -18,10 +18,9 @@ from typing import Any
 
 from striate.errors import KernelError
 from striate.kernel.language import Builder, Cell, Int, IntLike, Num, Tensor, caller
+from striate.kernel.machine import LINE
 from striate.kernel.sharing import NEIGHBOURS, SHARES, cut, part_of, stretch
 
-LINE = 16
-"""Floats in a cache line."""
 SCALAR = {"f32": "float", "i32": "i32", "bool": "i1", "u8": "i8", "i64": "i64"}
 BINARY = {
     ("add", "f32"): "fadd", ("sub", "f32"): "fsub", ("mul", "f32"): "fmul", ("div", "f32"): "fdiv",

@@ -22,24 +22,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import channel_vectors, once
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.winograd import (
-    FOUR,
-    LINE,
-    TAPS,
-    Form,
-    Shape,
-    channel_vectors,
-    floats,
-    packed_shape,
-    points_shape,
-    private,
-    round_up,
-)
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private, round_up
+from striate.cpu.kernels.winograd import FOUR, TAPS, Form, points_shape
 from striate.cpu.kernels.winograd_cost import BACK, INTO, SPEED, block_of, run_of, units_of
 from striate.cpu.kernels.winograd_tiles import Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
-from striate.kernel.machine import Machine
+from striate.kernel.machine import LINE, Machine
 from striate.kernel.sharing import part_of
 from striate.window import Window
 
@@ -307,11 +297,6 @@ class ConvWinograd(Kernel):
                 enough = rows.at_least(p + 1)
                 for _ in [0] if enough == rows.count else k.when(k.int_compare("lt", row, enough)) if enough else []:
                     finish(column[p], n, p0 + p, q0 + j, c, count=count)
-
-
-def once(k: Builder, index: IntLike) -> IntLike:
-    """An index (of at least 0) as a number of its own, so that a loop inside adds to it and does not add it up again."""
-    return k.max(index, 0)
 
 
 def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, chain: Chain = PLAIN,

@@ -24,9 +24,9 @@ from typing import Any
 
 from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.conv_direct import ConvDirect
+from striate.cpu.kernels.loops import channel_vectors
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Sums, Tally
-from striate.cpu.kernels.winograd import channel_vectors
 from striate.kernel.language import Builder, IntLike, Num, Tensor
 from striate.kernel.sharing import part_of
 

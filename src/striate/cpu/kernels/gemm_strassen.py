@@ -33,12 +33,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel, Tallying
-from striate.cpu.kernels.conv_winograd import once
+from striate.cpu.kernels.loops import once
 from striate.cpu.kernels.pointwise import Chain, End, Spot
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
 from striate.cpu.kernels.tally import LEAST_ROWS, PARTS, Tally
-from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
-from striate.kernel.machine import Machine
+from striate.kernel.machine import LINE, Machine
 
 PRODUCTS = 7
 A11_B11, A12_B21, S2_T2, S1_T1, S4_B22, S3_T3, A22_T4 = range(PRODUCTS)

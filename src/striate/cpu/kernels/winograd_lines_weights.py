@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_weights import ConvWeights
-from striate.cpu.kernels.winograd import Shape, floats, packed_shape, private
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
 from striate.cpu.kernels.winograd_lines import (
     SCALE,
     SIDE,

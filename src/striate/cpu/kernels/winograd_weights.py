@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_winograd import Pads, Scratch, out_size
-from striate.cpu.kernels.winograd import FOUR, TAPS, Shape, floats, packed_shape, points_shape, private
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
+from striate.cpu.kernels.winograd import FOUR, TAPS, points_shape
 from striate.cpu.kernels.winograd_cost import BLOCK, direct_cost, run_of, units_of
 from striate.cpu.kernels.winograd_tiles import Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
