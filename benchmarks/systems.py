@@ -20,6 +20,8 @@ from networks import NETWORKS, Network
 
 Run = Callable[[], float]
 CLASSES = 10
+MOMENTUM: dict[str, Any] = {"lr": 0.00001, "momentum": 0.9}
+"""The stochastic gradient descent of every system that trains."""
 
 
 def data(network: Network, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +51,7 @@ def striate(network: Network, batch: int, mode: str, threads: int) -> Run:
     net, (x, y) = network.make(nn), data(network, batch)
     net.load_state_dict(weights(network))
     if mode == "train":
-        step = st.compile(net, nn.CrossEntropyLoss(), optim.SGD(lr=0.00001, momentum=0.9))
+        step = st.compile(net, nn.CrossEntropyLoss(), optim.SGD(**MOMENTUM))
         return lambda: step(x, y)
     net.eval()
     return lambda: float(net(x).sum())
@@ -78,7 +80,7 @@ def torch_run(network: Network, batch: int, mode: str, threads: int, compiled: b
                 return float(forward(images).sum())
 
         return infer
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.00001, momentum=0.9)
+    optimizer = torch.optim.SGD(net.parameters(), **MOMENTUM)
     loss_of = torch.nn.CrossEntropyLoss()
 
     def loss_fn(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tests.cpu.helpers import floats
 
 from striate import nn
 from striate.cpu import cache
-from striate.cpu.cache import Library, folder, key_of
+from striate.cpu.cache import Entry, Library, folder
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.copy import Fill
 from striate.cpu.kernels.gemm import Gemm, GemmUpdate
@@ -68,11 +68,11 @@ def test_each_kernel_is_compiled_once_and_found_again():
 
 
 def test_keys_tell_apart_all_that_the_code_depends_on(monkeypatch):
-    keys = {key_of(k, m) for k in (Softmax(5), Softmax(6), LogSoftmax(5)) for m in (host(), named("avx2"), named("sse2"))}
+    keys = {Entry(k, m).key for k in (Softmax(5), Softmax(6), LogSoftmax(5)) for m in (host(), named("avx2"), named("sse2"))}
     assert len(keys) == 9
-    before = key_of(Softmax(5), host())
+    before = Entry(Softmax(5), host()).key
     monkeypatch.setattr(cache, "_sources", lambda: "other sources")
-    assert key_of(Softmax(5), host()) != before
+    assert Entry(Softmax(5), host()).key != before
 
 
 def test_a_kernel_of_somebody_elses_is_known_by_what_it_writes():
@@ -86,9 +86,23 @@ def test_a_kernel_of_somebody_elses_is_known_by_what_it_writes():
             def __repr__(self):
                 return "Own()"
 
-        return key_of(Own(), host())
+        return Entry(Own(), host()).key
 
     assert of(1.0) == of(1.0) != of(2.0)
+
+
+def test_a_kernel_of_somebody_elses_is_written_once():
+    @dataclass(frozen=True)
+    class Own(Kernel):
+        times: list[int] = field(default_factory=list, hash=False)
+        arguments = ("y",)
+
+        def build(self, k):
+            self.times.append(1)
+            k.tensor("y", (1,)).store(k.constant(1.0), 0)
+
+    kernel, library = Own(), Library()
+    assert library.load([kernel], host())[0] and library.compiled == 1 and kernel.times == [1]
 
 
 def test_a_part_of_somebody_elses_makes_the_kernel_theirs():
@@ -117,7 +131,7 @@ def test_a_broken_entry_is_compiled_again(broken):
 
 
 def test_a_folder_in_place_of_an_entry_is_only_slow():
-    (folder() / f"{key_of(Softmax(5), host())}.o").mkdir(parents=True)
+    (folder() / f"{Entry(Softmax(5), host()).key}.o").mkdir(parents=True)
     library = Library()
     with pytest.warns(RuntimeWarning):
         assert library.load([Softmax(5)], host())[0] and library.compiled == 1

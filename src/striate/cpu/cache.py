@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,25 @@ def _sources() -> str:
     return digest.hexdigest()
 
 
-def key_of(kernel: Kernel, machine: Machine) -> str:
-    """The name of a kernel's entry and of its function. A kernel of somebody else's is known by all that it writes."""
-    known = repr(kernel) if ours(kernel) else source_of(kernel, machine)
-    return "k" + hashlib.sha256(f"{known}|{machine!r}|{_sources()}".encode()).hexdigest()[:40]
+class Entry:
+    """What is kept of a kernel for one machine: its key, and its LLVM IR, which is written when it is first asked for."""
+
+    def __init__(self, kernel: Kernel, machine: Machine):
+        self.kernel, self.machine = kernel, machine
+
+    @cached_property
+    def key(self) -> str:
+        """The name of the entry and of its function. A kernel of somebody else's is known by all that it writes."""
+        known = repr(self.kernel) if ours(self.kernel) else self._written.text()
+        return "k" + hashlib.sha256(f"{known}|{self.machine!r}|{_sources()}".encode()).hexdigest()[:40]
+
+    @property
+    def text(self) -> str:
+        return self._written.text(self.key)
+
+    @cached_property
+    def _written(self) -> Emit:
+        return written(self.kernel, self.machine)
 
 
 def ours(value: Any) -> bool:
@@ -60,11 +75,16 @@ def ours(value: Any) -> bool:
     return type(value).__module__.split(".")[0] in ("striate", "builtins") and ours(parts)
 
 
-def source_of(kernel: Kernel, machine: Machine, name: str = "kernel") -> str:
-    """A kernel's LLVM IR."""
-    k = Emit(machine, kernel.arguments, name)
+def written(kernel: Kernel, machine: Machine) -> Emit:
+    """A kernel in the making: its LLVM IR but for a name."""
+    k = Emit(machine, kernel.arguments)
     kernel.build(k)
-    return k.text()
+    return k
+
+
+def source_of(kernel: Kernel, machine: Machine) -> str:
+    """A kernel's LLVM IR."""
+    return written(kernel, machine).text()
 
 
 def _read(path: Path) -> bytes | None:
@@ -111,16 +131,16 @@ class Library:
         """Addresses of the kernels; what is not known is compiled, on two threads, and kept."""
         missing = [k for k in dict.fromkeys(kernels) if (k, machine) not in self.addresses]
         if missing:
-            keys = [key_of(k, machine) for k in missing]
+            entries = [Entry(k, machine) for k in missing]
+            keys = [entry.key for entry in entries]
             paths = [folder() / f"{key}.o" for key in keys]
             codes: list[bytes | None] = [_read(path) for path in paths]
             wanted = [i for i, code in enumerate(codes) if code is None]
-            texts = {i: source_of(missing[i], machine, keys[i]) for i in wanted}
-            for i, code in zip(wanted, _compile([texts[i] for i in wanted], machine), strict=True):
+            for i, code in zip(wanted, _compile([entries[i].text for i in wanted], machine), strict=True):
                 codes[i] = code
                 _write(paths[i], code)
             self.compiled += len(wanted)
-            for kernel, _key, address in zip(missing, keys, self._link(keys, codes, machine), strict=True):
+            for kernel, address in zip(missing, self._link(keys, codes, machine), strict=True):
                 self.addresses[kernel, machine] = address
         return [self.addresses[k, machine] for k in kernels]
 

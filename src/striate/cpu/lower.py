@@ -16,7 +16,7 @@ import numpy as np
 from striate import ops
 from striate.cpu.empty import settle
 from striate.cpu.fuse import Group, channel_axis, fuse, reads_alike, simplify
-from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.pointwise import CHANNEL, FULL, RANDOM, SCALAR, Chain, Pointwise, PointwiseTotal
 from striate.cpu.kernels.reduce import Reduce
 from striate.cpu.kernels.tally import Tally
@@ -179,17 +179,17 @@ class Lowering:
             call = self.calls[i]
             names = [name for name, b in call.arguments.items() if b is buffer and name[0] == "y" and name[1:].isdigit()]
             if names:
-                chain = getattr(call.kernel, "chain", None)
-                free = chain and not chain.tally and call.kernel.tallies(kind, call.arguments) and not call.prologue
-                return (i, int(names[0][1:])) if free else None
+                kernel = call.kernel
+                free = isinstance(kernel, Tallying) and not kernel.chain.tally and kernel.tallies(kind, call.arguments)
+                return (i, int(names[0][1:])) if free and not call.prologue else None
         return None
 
     def chain_of(self, index: int) -> Chain:
-        """The chain at the end of a call's kernel."""
+        """The chain at the end of the kernel of a call that `writer` found."""
         return self.calls[index].kernel.chain  # type: ignore[attr-defined]
 
     def amend(self, index: int, chain: Chain, **more: Buffer) -> None:
-        """Give a call another chain, and what that reads and writes beside."""
+        """Give such a call another chain, and what that reads and writes beside."""
         call = self.calls[index]
         call.kernel = call.kernel.ending(chain)  # type: ignore[attr-defined]
         call.arguments |= more

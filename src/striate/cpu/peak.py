@@ -44,11 +44,11 @@ class Peak:
 
 def peak() -> Peak:
     """The peak of as many threads as are set; measured once for each number of threads, in about 0.3 s."""
-    return _measured(threads.get_num_threads())
+    return _known(threads.get_num_threads())
 
 
-@cache
-def _measured(count: int) -> Peak:
+def measured(count: int) -> Peak:
+    """The peak of so many threads, measured now: a machine that is shared with others does not do the same every minute."""
     lanes, rounds = host().lanes, 200_000
     sums = np.ones((count, lanes), np.float32)
     seconds = _best(count, FmaPeak(), count, rounds, sums)
@@ -56,6 +56,9 @@ def _measured(count: int) -> Peak:
     size = 2**24
     a, b, y = (np.ones(size, np.float32) for _ in range(3))  # written: zeros that nobody wrote lie in no memory of their own
     return Peak(count, flops, 3 * a.nbytes / _best(count, SUM, size, y, a, b))
+
+
+_known = cache(measured)
 
 
 def _best(count: int, kernel: Kernel, *arguments: np.ndarray | int, repeats: int = 15) -> float:

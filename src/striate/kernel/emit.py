@@ -13,14 +13,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from striate.errors import KernelError
 from striate.kernel.language import Builder, Cell, Int, IntLike, Num, Tensor, caller
-from striate.kernel.sharing import NEIGHBOURS, SHARES, cut, part, stretch
+from striate.kernel.machine import LINE
+from striate.kernel.sharing import NEIGHBOURS, SHARES, cut, part_of, stretch
 
-LINE = 16
-"""Floats in a cache line."""
 SCALAR = {"f32": "float", "i32": "i32", "bool": "i1", "u8": "i8", "i64": "i64"}
 BINARY = {
     ("add", "f32"): "fadd", ("sub", "f32"): "fsub", ("mul", "f32"): "fmul", ("div", "f32"): "fdiv",
@@ -45,9 +45,8 @@ def suffix(kind: str, lanes: int) -> str:
 class Emit(Builder):
     """Writes one LLVM function; `text()` is the module."""
 
-    def __init__(self, machine: Any, arguments: Sequence[str], name: str = "kernel"):
+    def __init__(self, machine: Any, arguments: Sequence[str]):
         super().__init__(machine, arguments)
-        self.name = name
         self.entry: list[str] = []
         self.lines: list[str] = []
         self.declared: dict[str, str] = {}
@@ -58,10 +57,11 @@ class Emit(Builder):
         self.order: dict[str, int] = {"%thread": 0, "%threads": 1}
         self.thread, self.threads = Int(self, {"%thread": 1}), Int(self, {"%threads": 1})
 
-    def text(self) -> str:
+    def text(self, name: str = "kernel") -> str:
+        """The module, with the function by that name."""
         self.close()
         body = ["entry:", *self.entry, "  br label %start", "start:", *self.lines, "  ret void", "}"]
-        head = f"define void @{self.name}(ptr %arguments, i64 %thread, i64 %threads, ptr %taken) nounwind {{"
+        head = f"define void @{name}(ptr %arguments, i64 %thread, i64 %threads, ptr %taken) nounwind {{"
         return "\n".join([f'target triple = "{self.machine.triple}"', *self.declared.values(), head, *body, *self.metadata, ""])
 
     # writing
@@ -156,6 +156,15 @@ class Emit(Builder):
                          lambda: self.put(f"getelementptr {item}, ptr {pointer}, i64 {elements}", "p"))
 
     # control
+    @contextmanager
+    def inside(self, label: str, after: str) -> Iterator[None]:
+        """A block that goes on to another one; what is computed in it is known only there."""
+        self.label(label)
+        self.known.append({})
+        yield
+        self.known.pop()
+        self.lines.append(f"  br label %{after}")
+
     def loop(self, first: IntLike, last: IntLike, step: IntLike) -> Iterator[Int]:
         begin, end, by = self.index(first), self.index(last), self.index(step)
         self.count += 1
@@ -166,13 +175,10 @@ class Emit(Builder):
         self.lines.append(f"  {i} = phi i64 [ {begin}, %{before} ], [ {i}.next, %latch{n} ]")
         self.lines.append(f"  {i}.more = icmp slt i64 {i}, {end}")
         self.lines.append(f"  br i1 {i}.more, label %body{n}, label %done{n}")
-        self.label(f"body{n}")
-        self.known.append({})
         if isinstance(first, int) and isinstance(step, int):
             self.steps[i] = math.gcd(first, step)
-        yield self.as_int(i)
-        self.known.pop()
-        self.lines.append(f"  br label %latch{n}")
+        with self.inside(f"body{n}", f"latch{n}"):
+            yield self.as_int(i)
         self.label(f"latch{n}")
         self.lines.append(f"  {i}.next = add nsw i64 {i}, {by}")
         self.lines.append(f"  br label %head{n}")
@@ -182,17 +188,14 @@ class Emit(Builder):
         self.count += 1
         n = self.count
         self.lines.append(f"  br i1 {condition.payload}, label %then{n}, label %after{n}")
-        self.label(f"then{n}")
-        self.known.append({})
-        yield None
-        self.known.pop()
-        self.lines.append(f"  br label %after{n}")
+        with self.inside(f"then{n}", f"after{n}"):
+            yield None
         self.label(f"after{n}")
 
     def passed_on(self, total: IntLike, unit: IntLike, share: int) -> Iterator[tuple[IntLike, IntLike]]:
         for step in self.loop(0, self.min(self.threads, NEIGHBOURS), 1):
             owner = (self.thread + step) % self.threads
-            begin, end = part(self, total, owner)
+            begin, end = part_of(owner, self.threads, total)
             by, count = cut(self, begin, end, unit)
             counter = self.put(f"getelementptr i64, ptr %taken, i64 {self.index(owner * SHARES + share)}", "p")
             for number in self.taken(counter, count):
@@ -211,11 +214,8 @@ class Emit(Builder):
         self.lines.append(f"  %taken{n} = atomicrmw add ptr {counter}, i64 1 monotonic")
         self.lines.append(f"  %some{n} = icmp slt i64 %taken{n}, {last}")
         self.lines.append(f"  br i1 %some{n}, label %mine{n}, label %none{n}")
-        self.label(f"mine{n}")
-        self.known.append({})
-        yield self.as_int(f"%taken{n}")
-        self.known.pop()
-        self.lines.append(f"  br label %take{n}")
+        with self.inside(f"mine{n}", f"take{n}"):
+            yield self.as_int(f"%taken{n}")
         self.label(f"none{n}")
 
     # values

@@ -7,6 +7,9 @@ from functools import cache
 
 from striate.errors import ArgumentError
 
+LINE = 16
+"""Floats in a cache line."""
+
 
 @dataclass(frozen=True)
 class Machine:

@@ -12,7 +12,7 @@ Source: Blumofe & Leiserson, Scheduling multithreaded computations by work steal
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
     from striate.kernel.language import Builder, IntLike
@@ -23,9 +23,17 @@ SHARES = 8
 """Shares of a kernel that are passed on: a thread's counters fill a cache line."""
 
 
-def part(k: Builder, total: IntLike, thread: IntLike) -> tuple[IntLike, IntLike]:
-    """Where a thread's own part of range(total) begins and ends."""
-    return (total * thread) // k.threads, (total * (thread + 1)) // k.threads
+@overload
+def part_of(part: int, parts: int, total: int) -> tuple[int, int]: ...
+@overload
+def part_of(part: IntLike, parts: IntLike, total: IntLike) -> tuple[IntLike, IntLike]: ...
+def part_of(part: IntLike, parts: IntLike, total: IntLike) -> tuple[IntLike, IntLike]:
+    """Where a part of range(total), one of so many alike, begins and ends: a thread's own, or one that no thread decides.
+
+    >>> [part_of(part, 3, 10) for part in range(3)]
+    [(0, 3), (3, 6), (6, 10)]
+    """
+    return (part * total) // parts, ((part + 1) * total) // parts
 
 
 def cut(k: Builder, begin: IntLike, end: IntLike, unit: IntLike) -> tuple[IntLike, IntLike]:
@@ -43,7 +51,7 @@ def stretch(k: Builder, begin: IntLike, end: IntLike, by: IntLike, number: IntLi
 
 def own(k: Builder, total: IntLike, unit: IntLike) -> Iterator[tuple[IntLike, IntLike]]:
     """The stretches of this thread's own part."""
-    begin, end = part(k, total, k.thread)
+    begin, end = part_of(k.thread, k.threads, total)
     by, count = cut(k, begin, end, unit)
     for number in k.range(count):
         yield stretch(k, begin, end, by, number)

@@ -7,10 +7,14 @@ argument of the run, never part of a specification.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 from striate.cpu.kernels.tally import Tally
 from striate.kernel.language import Builder
+
+if TYPE_CHECKING:
+    from striate.cpu.kernels.pointwise import Chain
 
 
 class Kernel:
@@ -25,10 +29,20 @@ class Kernel:
         """Write the kernel."""
         raise NotImplementedError
 
-    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
-        """Whether the kernel, called with these arguments, can take sums of its results."""
-        return False
-
     @property
     def name(self) -> str:
         return type(self).__name__
+
+
+class Tallying(Kernel):
+    """Base of the kernels that can take sums of their results: they end in a chain, which holds the tally."""
+
+    chain: Chain
+
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """Whether the kernel takes such sums, called with these arguments."""
+        raise NotImplementedError
+
+    def ending(self, chain: Chain) -> Self:
+        """The same kernel with another chain."""
+        return replace(self, chain=chain)  # type: ignore[type-var]

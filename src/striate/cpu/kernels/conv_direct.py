@@ -19,16 +19,17 @@ Source: Georganas et al., Anatomy of high-performance deep learning convolutions
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Self
+from typing import Any
 
-from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import part_of, widths
+from striate.cpu.kernels.base import Tallying
+from striate.cpu.kernels.loops import widths
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Tally
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor, narrow
 from striate.kernel.machine import Machine
+from striate.kernel.sharing import part_of
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,21 @@ class Depth:
 
 
 @dataclass(frozen=True)
-class ConvDirect(Kernel):
+class Blocks:
+    """Groups of output channels alike: `groups` of them from vector `first` on, each of so many vectors and channels.
+
+    ragged: the last vector is partly filled.
+    """
+
+    first: int
+    groups: int
+    vectors: int
+    channels: int
+    ragged: bool
+
+
+@dataclass(frozen=True)
+class ConvDirect(Tallying):
     """Sizes and choices of one direct convolution; see the head of this file."""
 
     C: int
@@ -102,86 +117,68 @@ class ConvDirect(Kernel):
 
     def build(self, k: Builder) -> None:
         N, G = k.int("N"), self.groups
-        Cg, Kg = self.C // G, self.K // G
-        blocks = -(-Kg // self.lanes)
+        Cg, blocks = self.C // G, -(-(self.K // G) // self.lanes)
         x = k.tensor("x", (N, self.depth.D, self.H, self.W, self.C))
         w = k.tensor("w", (G, blocks, self.depth.window, *self.window, Cg, self.lanes))
         end = self.chain.bind(k, (N, *self.written))
 
-        def tile_rows(task: IntLike, g: IntLike, kb: IntLike, vectors: int, last: bool, spot: Spot) -> None:
-            row, (part, seen) = self.row_of(task), spot
+        def tile_rows(line: IntLike, g: IntLike, kb: IntLike, kind: Blocks, spot: Spot) -> None:
+            row, (part, seen) = self.row_of(line), spot
             for q0, pixels, valid, repeat in self.column_tiles():
                 for step in k.range(repeat):
                     q = q0 + step * pixels
-                    self.tile(k, x, w, end, row, q, pixels, valid, g, kb, vectors, last, (part, seen + q))
-
-        full, rest = divmod(blocks, self.vectors)
-        ragged = Kg % self.lanes != 0
-
-        def block_groups(task: IntLike, g: IntLike, spot: Spot) -> None:
-            whole = full - (1 if ragged and rest == 0 else 0)
-            for b in k.range(whole):
-                tile_rows(task, g, b * self.vectors, self.vectors, False, spot)
-            if whole < full:
-                tile_rows(task, g, whole * self.vectors, self.vectors, True, spot)
-            if rest:
-                tile_rows(task, g, full * self.vectors, rest, ragged, spot)
+                    self.tile(k, x, w, end, row, q, pixels, valid, g, kb, kind.vectors, kind.ragged, (part, seen + q))
 
         if self.weight_bytes() <= SMALL_WEIGHTS or G > 1:
             for part, first, last in end.parts(N * self.depth.O * self.P, self.Q):
-                for task in k.range(first, last):
+                for line in k.range(first, last):
                     for g in k.range(G):
-                        block_groups(task, g, (part, (task - first) * self.Q))
-        elif self.chain.tally:
-            self.by_blocks_and_parts(k, N, full, rest, ragged, end, tile_rows)
-        else:
-            self.by_blocks(k, N, full, rest, ragged, tile_rows)
+                        for kind in self.kinds():
+                            for b in k.range(kind.groups):
+                                tile_rows(line, g, b * kind.vectors + kind.first, kind, (part, (line - first) * self.Q))
+            return
+        for kind in self.kinds():  # heavy weights: those of a group stay in cache during a task
+            for b, part, first, last in self.tasks(k, N, kind.groups, end):
+                kb = b * kind.vectors + kind.first
+                end.begin(part, (last - first) * self.Q, kb * self.lanes, kind.channels)
+                for line in k.range(first, last):
+                    tile_rows(line, 0, kb, kind, (part, (line - first) * self.Q))
 
-    def by_blocks(self, k: Builder, N: IntLike, full: int, rest: int, ragged: bool, tile_rows) -> None:
-        """Heavy weights: a task is a group of output channels for lines of an image; its weights stay in cache meanwhile.
+    def kinds(self) -> list[Blocks]:
+        """The groups of output channels, whole ones first.
 
-        Images that stay there as well are gone through for one group after the other; all groups take a few lines of larger ones.
+        >>> conv = ConvDirect(8, 9, 9, 70, 9, 9, (1, 1), Taps(1, 0, 1, 1), Taps(1, 0, 1, 1))
+        >>> [(kind.groups, kind.vectors, kind.channels, kind.ragged) for kind in conv.kinds()]
+        [(2, 2, 32, False), (1, 1, 6, True)]
         """
-        whole, images = full - (1 if ragged and rest == 0 else 0), N * self.depth.O
-        lines = self.lines()
+        Kg, V = self.K // self.groups, self.vectors
+        whole = Kg // self.lanes // V
+        rest = Kg - whole * V * self.lanes
+        found = (Blocks(0, whole, V, V * self.lanes, False),
+                 Blocks(whole * V, 1, -(-rest // self.lanes), rest, rest % self.lanes != 0))
+        return [kind for kind in found if kind.groups and kind.channels]
+
+    def tasks(self, k: Builder, N: IntLike, groups: int, end: End) -> Iterator[tuple[IntLike, IntLike, IntLike, IntLike]]:
+        """(group, part, first line, last) of this thread's tasks: a group of output channels for some lines.
+
+        Images that stay in cache are gone through for one group after the other; all groups take a few lines of larger ones.
+        With sums the lines are a part of all.
+        """
+        images, lines = N * self.depth.O, self.lines()
+        if self.chain.tally:
+            for task in k.share(groups * end.cuts):
+                part = task % end.cuts
+                yield task // end.cuts, part, *part_of(part, end.cuts, images * self.P)
+            return
         blocks = -(-self.P // lines)
-        for task in k.share(images * blocks * whole):
-            group, image = (task // images, task % images) if blocks == 1 else (task % whole, task // (whole * blocks))
-            first = task // whole % blocks * lines if blocks > 1 else 0
-            for p in k.range(first, k.min(first + lines, self.P)):
-                tile_rows(image * self.P + p, 0, group * self.vectors, self.vectors, False, (0, 0))
-        for first, vectors in self.last_groups(full, rest, ragged):
-            for n in k.share(images):
-                for p in k.range(self.P):
-                    tile_rows(n * self.P + p, 0, first, vectors, ragged, (0, 0))
-
-    def by_blocks_and_parts(self, k: Builder, N: IntLike, full: int, rest: int, ragged: bool, end: End, tile_rows) -> None:
-        """The same with sums: a task is a group of output channels for a part of all lines."""
-        whole, lines, parts = full - (1 if ragged and rest == 0 else 0), N * self.depth.O * self.P, end.cuts
-        tail = [(first, vectors, ragged) for first, vectors in self.last_groups(full, rest, ragged)]
-        for count, groups in ((whole, [(0, self.vectors, False)]), *((1, [last]) for last in tail)):
-            for task in k.share(count * parts):
-                group, part = task // parts, task % parts
-                first, last = part_of(part, parts, lines)
-                for start, vectors, partly in groups:
-                    kb = group * vectors + start
-                    width = vectors * self.lanes - (-self.K % self.lanes if partly else 0)
-                    end.begin(part, (last - first) * self.Q, kb * self.lanes, width)
-                    for line in k.range(first, last):
-                        tile_rows(line, 0, kb, vectors, partly, (part, (line - first) * self.Q))
-
-    def last_groups(self, full: int, rest: int, ragged: bool) -> list[tuple[int, int]]:
-        """(first block, blocks) of the groups of output channels that are smaller or end in a partly filled vector."""
-        whole = full - (1 if ragged and rest == 0 else 0)
-        tail = [(whole * self.vectors, self.vectors)] if whole < full else []
-        return tail + ([(full * self.vectors, rest)] if rest else [])
+        for task in k.share(images * blocks * groups):
+            group, image = (task // images, task % images) if blocks == 1 else (task % groups, task // (groups * blocks))
+            first = task // groups % blocks * lines if blocks > 1 else 0
+            yield group, 0, image * self.P + first, image * self.P + k.min(first + lines, self.P)
 
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
         """Where it writes every pixel."""
         return self.out_step == (1, 1) and self.depth.out_step == 1
-
-    def ending(self, chain: Chain) -> Self:
-        return replace(self, chain=chain)
 
     @property
     def written(self) -> tuple[int, int, int, int]:

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import part_of, widths
+from striate.cpu.kernels.loops import widths
 from striate.kernel.language import Builder, IntLike, Tensor
+from striate.kernel.sharing import part_of
 from striate.window import Window, Window2d
 
 Pair = tuple[IntLike, IntLike]

@@ -24,9 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import part_of, widths
-from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
+from striate.cpu.kernels.loops import widths
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
 from striate.kernel.language import Builder, IntLike, Tensor
+from striate.kernel.machine import LINE
+from striate.kernel.sharing import part_of
 from striate.window import Window, Window2d
 
 ROWS = 128

@@ -22,24 +22,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.loops import channel_vectors, once
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.winograd import (
-    FOUR,
-    LINE,
-    TAPS,
-    Form,
-    Shape,
-    channel_vectors,
-    floats,
-    packed_shape,
-    points_shape,
-    private,
-    round_up,
-)
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private, round_up
+from striate.cpu.kernels.winograd import FOUR, TAPS, Form, points_shape
 from striate.cpu.kernels.winograd_cost import BACK, INTO, SPEED, block_of, run_of, units_of
 from striate.cpu.kernels.winograd_tiles import Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
-from striate.kernel.machine import Machine
+from striate.kernel.machine import LINE, Machine
+from striate.kernel.sharing import part_of
 from striate.window import Window
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -219,10 +210,10 @@ class ConvWinograd(Kernel):
         blocks = (total + (self.units - 1)) // self.units
         for begin, end in k.stretches(blocks * groups, unit=groups):
             block = begin // groups
-            first = (total * block) // blocks
-            units = (total * (block + 1)) // blocks - first
+            first, last = part_of(block, blocks, total)
+            units = last - first
             tiles = Block(k, self.tiles, first, units)
-            for unit in k.range(first, first + units):
+            for unit in k.range(first, last):
                 self.into.build(k, x, own["strip"], own["v"], tiles, unit)
             low, high = block * -groups + begin, block * -groups + end
             stop = k.min(high, whole)
@@ -308,11 +299,6 @@ class ConvWinograd(Kernel):
                     finish(column[p], n, p0 + p, q0 + j, c, count=count)
 
 
-def once(k: Builder, index: IntLike) -> IntLike:
-    """An index (of at least 0) as a number of its own, so that a loop inside adds to it and does not add it up again."""
-    return k.max(index, 0)
-
-
 def winograd_for(machine: Machine, C: int, H: int, W: int, K: int, pads: Pads, chain: Chain = PLAIN,
                  form: Form = FOUR) -> ConvWinograd:
     """The choices for a machine, as measured."""
@@ -352,7 +338,7 @@ def span(conv: ConvWinograd, total: int, threads: int) -> float:
     """
     points, c, k = conv.form.points, -(-conv.C // 16), -(-conv.K // conv.lanes)
     blocks, groups = -(-total // conv.units), -(-k // conv.vectors)
-    sizes = [(total * (b + 1)) // blocks - (total * b) // blocks for b in range(blocks)]
+    sizes = [last - first for first, last in (part_of(b, blocks, total) for b in range(blocks))]
     into = conv.run * INTO * c * points / FOUR.points
     products = conv.run * conv.vectors * (points * conv.C / SPEED + BACK * points / FOUR.points)
     panel = points * conv.C * conv.vectors
@@ -362,4 +348,4 @@ def span(conv: ConvWinograd, total: int, threads: int) -> float:
         return sum(sizes[b] * into for b in met) + sum(sizes[task // groups] * products + panel for task in range(first, last))
 
     tasks = blocks * groups
-    return max(cycles(tasks * t // threads, tasks * (t + 1) // threads) for t in range(threads))
+    return max(cycles(*part_of(t, threads, tasks)) for t in range(threads))

@@ -22,13 +22,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.conv_direct import ConvDirect
-from striate.cpu.kernels.loops import part_of
+from striate.cpu.kernels.loops import channel_vectors
 from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.tally import Sums, Tally
-from striate.cpu.kernels.winograd import channel_vectors
 from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.kernel.sharing import part_of
 
 Place = tuple[IntLike, IntLike, IntLike]
 """(image, slice, row)"""
@@ -100,7 +100,7 @@ class Depthwise(ConvDirect):
 
 
 @dataclass(frozen=True)
-class DepthwisePhases(Kernel):
+class DepthwisePhases(Tallying):
     """All phases of the input gradient of a strided depthwise convolution, row after row: what lies side by side in memory is
     written together, and dy is read once."""
 

@@ -13,15 +13,16 @@ Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
-from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.loops import widened
 from striate.cpu.kernels.pointwise import Chain, End, Spot
-from striate.cpu.kernels.tally import Tally
+from striate.cpu.kernels.tally import LEAST_ROWS, Tally
 from striate.cpu.kernels.update import Sgd, Update
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
+from striate.kernel.sharing import part_of
 
 Row = tuple[Tensor, IntLike]
 """A row of an array (rows, C)."""
@@ -70,7 +71,7 @@ def group_of(k: Builder, kinds: Sequence[Columns], number: IntLike) -> Iterator[
 
 
 @dataclass(frozen=True)
-class Gemm(Kernel):
+class Gemm(Tallying):
     """Sizes and choices of one product; `block` rows of tiles are worked through for all columns before the next."""
 
     C: int
@@ -136,11 +137,8 @@ class Gemm(Kernel):
                         tile(m, 1, j * len(kind.counts) + kind.first, kind, spot=(i, m - first))
 
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
-        """With enough rows for parts of several blocks each; fewer are soon read again."""
-        return arguments["M"] >= 1024
-
-    def ending(self, chain: Chain) -> Self:
-        return replace(self, chain=chain)
+        """With enough rows for parts of several blocks each."""
+        return arguments["M"] >= LEAST_ROWS
 
     def behind(self, w: Tensor, kb: IntLike, kind: Columns, number: IntLike) -> list[Row]:
         """What tile `number` of a block asks for of the columns behind its own: those are `lines` times C numbers."""
@@ -211,7 +209,7 @@ class GemmWeights(Kernel):
         groups = sum(kind.groups for kind in kinds)
         for task in k.share(self.parts * groups):
             part = task // groups
-            start, stop = (M * part) // self.parts, (M * (part + 1)) // self.parts
+            start, stop = part_of(part, self.parts, M)
             for kb, kind in group_of(k, kinds, task % groups):
                 over(part, start, stop, kb, kind)
 

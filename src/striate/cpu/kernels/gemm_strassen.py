@@ -29,16 +29,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
-from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.conv_winograd import once
+from striate.cpu.kernels.base import Kernel, Tallying
+from striate.cpu.kernels.loops import once
 from striate.cpu.kernels.pointwise import Chain, End, Spot
-from striate.cpu.kernels.tally import PARTS, Tally
-from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
+from striate.cpu.kernels.tally import LEAST_ROWS, PARTS, Tally
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
-from striate.kernel.machine import Machine
+from striate.kernel.machine import LINE, Machine
 
 PRODUCTS = 7
 A11_B11, A12_B21, S2_T2, S1_T1, S4_B22, S3_T3, A22_T4 = range(PRODUCTS)
@@ -83,7 +83,7 @@ class StrassenWeights(Kernel):
 
 
 @dataclass(frozen=True)
-class GemmStrassen(Kernel):
+class GemmStrassen(Tallying):
     """Sizes and choices of one product; see the head of this file and `strassen_for`. rows: of a block.
 
     >>> GemmStrassen(512, 512, rows=98).scratch_floats() * 4 // 1024
@@ -171,11 +171,8 @@ class GemmStrassen(Kernel):
                 Tile(self, k, read, own, end, (block, group, t), spot).build()
 
     def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
-        """With a block at least for each part, and where the result is not soon read again."""
-        return arguments["M"] >= max(1024, PARTS * self.rows)
-
-    def ending(self, chain: Chain) -> Self:
-        return replace(self, chain=chain)
+        """With a block at least for each part."""
+        return arguments["M"] >= max(LEAST_ROWS, PARTS * self.rows)
 
     def add_quarters(self, k: Builder, x: Tensor, sums: Tensor, block: IntLike, t: IntLike, alone: bool = False) -> None:
         """A row of S1 to S4; alone: there is none below it."""

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import part_of
 from striate.cpu.kernels.norm import deviation
 from striate.cpu.kernels.pointwise import Chain
 from striate.kernel.language import Builder, IntLike, Num, Tensor, narrow
+from striate.kernel.sharing import part_of
 
 VECTORS = 4
 BLOCK = 64

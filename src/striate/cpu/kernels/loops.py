@@ -1,4 +1,4 @@
-"""Loops that several kernels share: over the elements of an array, over blocks of rows, over fixed parts of a batch."""
+"""Loops that several kernels share: over the elements of an array, over blocks of rows, over groups of channels."""
 
 from __future__ import annotations
 
@@ -53,6 +53,22 @@ def groups(k: Builder, C: int, vectors: int) -> Iterator[tuple[IntLike, list[tup
         yield C - C % wide, [(c, lanes, count if count < lanes else None) for c, lanes, count in k.blocks(C % wide)]
 
 
+def channel_vectors(k: Builder, channels: int, lanes: int, first: IntLike = 0, last: IntLike | None = None) -> Iterator[tuple]:
+    """(vector, count) for the vectors first..last-1 of the channels: whole ones in a loop, then the partly filled one."""
+    whole, rest = divmod(channels, lanes)
+    end = -(-channels // lanes) if last is None else last
+    for vector in k.range(first, k.min(end, whole)):
+        yield vector, None
+    if rest and (not isinstance(end, int) or end > whole):
+        for _ in [0] if isinstance(end, int) else k.when(end > whole):
+            yield whole, rest
+
+
+def once(k: Builder, index: IntLike) -> IntLike:
+    """An index (of at least 0) as a number of its own, so that a loop inside adds to it and does not add it up again."""
+    return k.max(index, 0)
+
+
 def widths(vectors: int, filled: int, lanes: int) -> list[int]:
     """Lanes of the vectors of a tile; the last is no wider than it must be for the lanes that are filled, 0 for all of them.
 
@@ -68,11 +84,6 @@ def widened(k: Builder, value: Num, lanes: int) -> Num:
         return value
     known = k.splat(value, max(2, value.lanes))
     return k.shuffle(known, k.constant(0.0, known.lanes), [*range(value.lanes), *[known.lanes] * (lanes - value.lanes)])
-
-
-def part_of(part: IntLike, parts: int, rows: IntLike) -> tuple[IntLike, IntLike]:
-    """First and last row of a part of the batch: a cut that does not depend on the threads."""
-    return (part * rows) // parts, ((part + 1) * rows) // parts
 
 
 def tree(values: Sequence[Value], combine: Callable[[Value, Value], Value]) -> Value:

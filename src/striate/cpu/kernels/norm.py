@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import add, elements, part_of, row_blocks, rows_at_once, tree
+from striate.cpu.kernels.loops import add, elements, row_blocks, rows_at_once, tree
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.tally import block_moments, merge
 from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.kernel.sharing import part_of
 
 VECTORS = 4
 """Up to so many vectors of channels, what is known of each channel stays in registers from row to row."""

@@ -14,11 +14,12 @@ from typing import Any
 from striate import ops
 from striate.cpu.kernels.activation import ACTIVATIONS
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import elements, part_of
+from striate.cpu.kernels.loops import elements
 from striate.cpu.kernels.random import words
 from striate.cpu.kernels.tally import Tally
 from striate.kernel import math
 from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.kernel.sharing import part_of
 from striate.ops.base import Op
 
 Ref = int

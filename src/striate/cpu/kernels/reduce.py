@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import add, part_of, row_blocks, rows_at_once, tree
+from striate.cpu.kernels.loops import add, row_blocks, rows_at_once, tree
 from striate.cpu.kernels.pointwise import Chain
 from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.kernel.sharing import part_of
 
 VECTORS = 4
 MOST = 8

@@ -21,6 +21,8 @@ from striate.kernel.language import Builder, IntLike, Num, Tensor
 
 PARTS = 16
 """Into how many parts a batch is cut where it is summed over: fixed, so that the bits do not depend on threads."""
+LEAST_ROWS = 1024
+"""A matrix product of fewer rows takes no sums: what it writes is soon read again."""
 
 
 @dataclass(frozen=True)

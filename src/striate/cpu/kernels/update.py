@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from striate.cpu.kernels.base import Kernel
-from striate.cpu.kernels.loops import elements, part_of
+from striate.cpu.kernels.loops import elements
 from striate.cpu.kernels.reduce import fold
 from striate.kernel.language import Builder, IntLike, Num
+from striate.kernel.sharing import part_of
 
 
 class Update(Kernel):

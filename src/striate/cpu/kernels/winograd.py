@@ -20,16 +20,15 @@ al., Error analysis and improving the accuracy of Winograd convolution for deep 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from striate.kernel.language import Builder, IntLike, Num, Tensor, row_major
+from striate.cpu.kernels.scratch import Shape
+from striate.kernel.language import Builder, Num
+from striate.kernel.machine import LINE
 
 TAPS = 3
-LINE = 16  # floats in a cache line; the points lie a line further apart than need be, or they would share few cache sets
-GAP = 1024  # floats between two threads' pieces of scratch: a page, as a core that reads in order asks for lines further on
-Shape = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -132,42 +131,6 @@ def fma(k: Builder, a: Num, factor: float, b: Num) -> Num:
     return k.fma(a, k.constant(factor, a.lanes), b)
 
 
-def round_up(n: int, step: int) -> int:
-    return -(-n // step) * step
-
-
-def packed_shape(*shape: int) -> Shape:
-    """(shape, strides) without gaps."""
-    return shape, tuple(row_major(shape))  # type: ignore[return-value]
-
-
 def points_shape(form: Form, slots: int, depth: int) -> Shape:
-    """(shape, strides) of an array (points, slots, channels)."""
+    """(shape, strides) of an array (points, slots, channels), the points a cache line further apart than need be."""
     return (form.points, slots, depth), (slots * depth + LINE, depth, 1)
-
-
-def floats(parts: dict[str, Shape]) -> int:
-    """Floats that the parts take, each a whole number of cache lines, and the gap behind them."""
-    return GAP + sum(round_up(shape[0] * strides[0], LINE) for shape, strides in parts.values())
-
-
-def private(k: Builder, parts: dict[str, Shape]) -> dict[str, Tensor]:
-    """The parts of this thread's piece of the argument `scratch`."""
-    size = floats(parts)
-    whole = k.tensor("scratch", (k.threads, size))
-    views, at = {}, k.thread * size
-    for name, (shape, strides) in parts.items():
-        views[name] = whole.view(shape, strides, at)
-        at = at + round_up(shape[0] * strides[0], LINE)
-    return views
-
-
-def channel_vectors(k: Builder, channels: int, lanes: int, first: IntLike = 0, last: IntLike | None = None) -> Iterator[tuple]:
-    """(vector, count) for the vectors first..last-1 of the channels: whole ones in a loop, then the partly filled one."""
-    whole, rest = divmod(channels, lanes)
-    end = -(-channels // lanes) if last is None else last
-    for vector in k.range(first, k.min(end, whole)):
-        yield vector, None
-    if rest and (not isinstance(end, int) or end > whole):
-        for _ in [0] if isinstance(end, int) else k.when(end > whole):
-            yield whole, rest

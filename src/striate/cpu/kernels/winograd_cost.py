@@ -7,7 +7,8 @@ Numbers are measured on a core with 16 lanes and one product a cycle; other core
 
 from __future__ import annotations
 
-from striate.cpu.kernels.winograd import FOUR, SIX, TAPS, Form, round_up
+from striate.cpu.kernels.scratch import round_up
+from striate.cpu.kernels.winograd import FOUR, SIX, TAPS, Form
 from striate.cpu.kernels.winograd_tiles import Axis, Tiles
 
 WIDEST_RUN, BLOCK = 14, 28  # tiles of a unit at most, and of a block: what they need stays in a second-level cache of 1 MB

@@ -30,8 +30,10 @@ from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps
-from striate.cpu.kernels.winograd import LINE, Shape, channel_vectors, floats, packed_shape, private
+from striate.cpu.kernels.loops import channel_vectors
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
 from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.kernel.machine import LINE
 
 PAIRS = (1 / 2, 7 / 8, 3 / 2, 3.0)
 POINTS = (0.0, *(sign * a for a in PAIRS for sign in (1, -1)))

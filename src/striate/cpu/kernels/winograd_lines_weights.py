@@ -18,8 +18,7 @@ from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_weights import ConvWeights
-from striate.cpu.kernels.loops import part_of
-from striate.cpu.kernels.winograd import Shape, floats, packed_shape, private
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
 from striate.cpu.kernels.winograd_lines import (
     SCALE,
     SIDE,
@@ -35,6 +34,7 @@ from striate.cpu.kernels.winograd_lines import (
     to_points,
 )
 from striate.kernel.language import Builder, IntLike, Tensor
+from striate.kernel.sharing import part_of
 
 
 @dataclass(frozen=True)

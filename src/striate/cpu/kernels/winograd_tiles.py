@@ -16,8 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from striate.cpu.kernels.winograd import FOUR, LINE, Form, Shape, channel_vectors
+from striate.cpu.kernels.loops import channel_vectors
+from striate.cpu.kernels.scratch import Shape
+from striate.cpu.kernels.winograd import FOUR, Form
 from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.kernel.machine import LINE
 
 
 @dataclass(frozen=True)

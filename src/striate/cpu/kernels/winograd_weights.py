@@ -21,11 +21,13 @@ from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_winograd import Pads, Scratch, out_size
-from striate.cpu.kernels.winograd import FOUR, TAPS, Shape, floats, packed_shape, points_shape, private
+from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
+from striate.cpu.kernels.winograd import FOUR, TAPS, points_shape
 from striate.cpu.kernels.winograd_cost import BLOCK, direct_cost, run_of, units_of
 from striate.cpu.kernels.winograd_tiles import Block, Tiles, Transform
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import Machine
+from striate.kernel.sharing import part_of
 
 SIDE, POINTS = FOUR.side, FOUR.points
 
@@ -101,7 +103,7 @@ class WinogradWeights(Kernel):
             part, group = task // (c_groups * k_groups), task % (c_groups * k_groups)
             c0, k0 = group % c_groups * self.c_group, group // c_groups * self.k_group
             c1, k1 = k.min(c0 + self.c_group, c_all), k.min(k0 + self.k_group, k_all)
-            begin, end = (total * part) // self.parts, (total * (part + 1)) // self.parts
+            begin, end = part_of(part, self.parts, total)
             self.clear(k, own)
             for first in k.range(begin, end, self.units):
                 last = k.min(first + self.units, end)

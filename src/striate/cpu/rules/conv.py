@@ -22,8 +22,9 @@ from striate.cpu.kernels.gemm import Gemm, GemmWeights
 from striate.cpu.kernels.gemm_strassen import StrassenWeights, strassen_for
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.scratch import round_up
 from striate.cpu.kernels.tally import PARTS
-from striate.cpu.kernels.winograd import FOUR, round_up
+from striate.cpu.kernels.winograd import FOUR
 from striate.cpu.kernels.winograd_cost import winograd_form, winograd_pays
 from striate.cpu.kernels.winograd_lines import WinogradLines, lines_pay
 from striate.cpu.kernels.winograd_lines_weights import WinogradLinesWeights, lines_weights_pay
