@@ -33,13 +33,13 @@ def weights(network: Network) -> dict[str, np.ndarray]:
     """The same start for every system, scaled as He et al. (2015)."""
     from striate import nn
 
-    rng = np.random.default_rng(1)
-    state = network.make(nn).state_dict()
-    for key, array in state.items():
-        if array.ndim > 1:
-            state[key] = rng.standard_normal(array.shape, np.float32) * np.float32(np.sqrt(2 / array[0].size))
-        elif key.endswith("bias"):
-            state[key] = np.zeros_like(array)
+    rng, net, state = np.random.default_rng(1), network.make(nn), {}
+    for key, variable in (*net.named_parameters(), *net.named_buffers()):  # a state_dict would be one more copy
+        if variable.ndim > 1:
+            state[key] = rng.standard_normal(variable.shape, np.float32)
+            state[key] *= np.float32(np.sqrt(2 / state[key][0].size))
+        else:
+            state[key] = np.zeros(variable.shape, np.float32) if key.endswith("bias") else variable.numpy()
     return state
 
 
@@ -48,8 +48,10 @@ def striate(network: Network, batch: int, mode: str, threads: int) -> Run:
     from striate import nn, optim
 
     st.set_num_threads(threads)
+    state = weights(network)  # first, or its own network would lie beside this one
     net, (x, y) = network.make(nn), data(network, batch)
-    net.load_state_dict(weights(network))
+    net.load_state_dict(state)
+    del state
     if mode == "train":
         step = st.compile(net, nn.CrossEntropyLoss(), optim.SGD(**MOMENTUM))
         return lambda: step(x, y)
@@ -62,8 +64,9 @@ def torch_net(network: Network, threads: int) -> Any:
 
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # as striate does
+    state = {k: torch.from_numpy(v) for k, v in weights(network).items()}
     net = network.make(torch.nn)
-    net.load_state_dict({k: torch.from_numpy(v) for k, v in weights(network).items()})
+    net.load_state_dict(state)
     return net
 
 
