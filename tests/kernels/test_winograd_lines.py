@@ -8,7 +8,8 @@ from striate import ops
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps, tile_for
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.pointwise import Chain
-from striate.cpu.kernels.winograd_lines import PAIRS, POINTS, SCALE, WinogradLines
+from striate.cpu.kernels.winograd_lines import WinogradLines
+from striate.cpu.kernels.winograd_lines_form import FORMS, NINE
 from striate.cpu.kernels.winograd_lines_weights import WinogradLinesWeights
 from striate.cpu.layout import Packed
 from striate.cpu.rules.conv import phase

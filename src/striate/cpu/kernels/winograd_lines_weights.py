@@ -9,7 +9,7 @@ Work      a task is a fixed part of the batch; image after image goes to the poi
 Scratch   v and d of an image and the sums: a thread's own
 Registers those of the direct gradient, whose tiles these are
 
-The points, the transforms and their source stand in winograd_lines.py.
+The points, the transforms and their source stand in winograd_lines_form.py.
 """
 
 from __future__ import annotations
@@ -17,24 +17,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.conv_direct import Taps
 from striate.cpu.kernels.conv_weights import ConvWeights
 from striate.cpu.kernels.loops import part_of
 from striate.cpu.kernels.winograd import Shape, floats, packed_shape, private
-from striate.cpu.kernels.winograd_lines import (
-    SCALE,
-    SIDE,
-    TAPS,
-    TILE,
-    Lines,
-    Scratch,
-    chosen,
-    collect,
-    evaluate,
-    lines_shape,
-    separate,
-    to_points,
-)
+from striate.cpu.kernels.winograd_lines import Lines, Scratch, chosen, lines_shape, to_points
+from striate.cpu.kernels.winograd_lines_form import NINE
 from striate.kernel.language import Builder, IntLike, Tensor
+
+TAPS, SIDE = 5, NINE.side
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ class WinogradLinesWeights(Kernel):
 
     @property
     def lines(self) -> Lines:
-        return Lines(self.direct.H, self.direct.out[0], -self.direct.window[0].pads[0])
+        return Lines(self.direct.H, self.direct.out[0], Taps(TAPS, -self.direct.window[0].pads[0], 1, 1))
 
     @property
     def blocks(self) -> int:
@@ -94,10 +85,12 @@ class WinogradLinesWeights(Kernel):
                 for first in k.range(0, lines.count, self.together):
                     for i in k.range(self.together):
                         t = first + i
-                        for inside in chosen(k, t, lines.kinds):
-                            to_points(k, separate, x, image, t * TILE + lines.first, inside, direct.W * C, own["v"], i * SIDE)
+                        for inside in chosen(k, t, lines.inside(0)):
+                            read = [lines.first(t, 0) + j if j in inside else None for j in range(SIDE)]
+                            to_points(k, NINE.separate, x, image, read, direct.W * C, own["v"], i * SIDE)
                         for inside in chosen(k, t, lines.outputs):
-                            to_points(k, evaluate, dy, image, t * TILE, inside, Q * direct.K, own["d"], i * SIDE)
+                            read = [t * lines.tile + j if j in inside else None for j in range(lines.tile)]
+                            to_points(k, NINE.evaluate, dy, image, read, Q * direct.K, own["d"], i * SIDE)
                     for begin, count, vectors, ragged in direct.column_kinds(self.blocks, direct.K):
                         for i in k.range(count):
                             self.products(k, own, i * direct.vectors + begin, vectors, ragged)
@@ -134,8 +127,8 @@ class WinogradLinesWeights(Kernel):
         """dw = G' sums."""
         for b in k.range(self.blocks):
             for at in k.range(self.direct.window[1].size * self.direct.C):
-                scaled = [sums.vec(e, b, at, 0, lanes=self.direct.lanes) * SCALE[e] for e in range(SIDE)]
-                for r, value in enumerate(collect(k, scaled)):
+                scaled = [sums.vec(e, b, at, 0, lanes=self.direct.lanes) * NINE.scale[e] for e in range(SIDE)]
+                for r, value in enumerate(NINE.collect(k, scaled, TAPS)):
                     dw.store(value, part, b, r, at, 0)
 
 
@@ -149,7 +142,7 @@ def lines_weights_pay(direct: ConvWeights, batch: int) -> bool:
     if (height.size, height.stride, height.dilation, direct.groups, direct.D) != (TAPS, 1, 1, 1, 1):
         return False
     (P, Q), blocks = direct.out, -(-direct.K // direct.lanes)
-    lines = Lines(direct.H, P, -height.pads[0])
+    lines = Lines(direct.H, P, Taps(TAPS, -height.pads[0], 1, 1))
     products = direct.C * blocks * sum(len(width.taps_inside(q, direct.W)) for q in range(Q))
     busy = len(direct.tiles(direct.C, width.size)[0][2]) * min(direct.vectors, blocks) / (4 if direct.lanes > 8 else 8)
     whole = products * sum(len(height.taps_inside(p, direct.H)) for p in range(P)) / min(1, busy)
