@@ -6,16 +6,16 @@
 With a stride t of the height the sum over the rows of the filter falls into t phases: row t*j + f meets line t*(p + j) + f - pad,
 so each phase is a convolution at stride 1 down every t-th line. All phases take the same points and add up there, as channels do.
 
-Only the height is transformed: a line of x, or of sums, is added to another as it lies in memory, whatever its channels, and along
-a line of points the taps s are those of a direct convolution. So this pays for a few channels already, where transforms of both
-axes would cost more than the products that they save: LeNet's 5x5 takes 9 products for 25, a first layer of 7x7 with stride 2
-15 for 35.
+Only the height is transformed: a line of x, or of sums, is added to another as it lies in memory, whatever its channels, and
+along a line of points the taps s are those of a direct convolution. So this pays for a few channels already, where transforms of
+both axes would cost more than the products that they save: LeNet's 5x5 takes 9 products for 25, a first layer of 7x7 with
+stride 2 15 for 35.
 
 The input gradient is the same convolution of dy, with the lines of the filter in the opposite order.
 
 Layouts   x (N, H, W, C)   w (K/lanes, R, S, C, lanes)   u (K/lanes, points, phases, S, C, lanes)   y (N, P, Q, K)
-Work      a block of tiles is brought to the points once by each thread that works on it; a task is a group of `vectors` output
-          vectors of one block
+Work      a tile of lines is brought to the points once by each thread that works on it; a task is a group of `vectors` output
+          vectors of one tile
 Scratch   a thread's own: v, and m, the sums at the points
 Registers those of the direct kernels, whose tiles these are
 
@@ -32,12 +32,15 @@ from typing import Any
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps
-from striate.cpu.kernels.winograd import LINE, Shape, channel_vectors, floats, packed_shape, private
+from striate.cpu.kernels.loops import widths
+from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
 from striate.cpu.kernels.winograd_lines_form import FORMS, NINE, Form, Maybe
-from striate.kernel.language import Builder, IntLike, Tensor
+from striate.kernel.language import Builder, IntLike, Tensor, narrow
 
 Scratch = dict[str, Tensor]
 Finish = Callable[..., Any]
+Tile = tuple[IntLike, IntLike]
+"""(image, tile of it)."""
 Matrix = Callable[[Builder, Sequence[Maybe]], list[Maybe]]
 
 
@@ -172,11 +175,10 @@ def to_points(k: Builder, matrix: Matrix, image: Tensor, n: IntLike, lines: Sequ
 
 @dataclass(frozen=True)
 class WinogradLines(Kernel):
-    """The direct convolution `conv` by way of the points, `together` tiles at most in a block."""
+    """The direct convolution `conv` by way of the points."""
 
     conv: ConvDirect
     form: Form = NINE
-    together: int = 1
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -197,10 +199,10 @@ class WinogradLines(Kernel):
 
     def scratch(self) -> dict[str, Shape]:
         """Pixels at the points, and the sums of a group of output channels."""
-        conv, tiles = self.conv, self.together
+        conv = self.conv
         return {
-            "v": lines_shape(tiles * self.lines.lines, conv.W * conv.C),
-            "m": packed_shape(tiles * self.form.side, conv.Q, conv.vectors, conv.lanes),
+            "v": lines_shape(self.lines.lines, conv.W * conv.C),
+            "m": packed_shape(self.form.side, conv.Q, conv.vectors, conv.lanes),
         }
 
     def scratch_floats(self) -> int:
@@ -212,92 +214,113 @@ class WinogradLines(Kernel):
         x = k.tensor("x", (N, conv.H, conv.W * conv.C))
         u = k.tensor("u", (self.blocks, self.form.side, len(lines.taps), conv.window[1], conv.C, conv.lanes))
         own, finish = private(k, self.scratch()), conv.chain.bind(k, (N, *conv.written))
-        whole, rest = divmod(self.blocks, conv.vectors)
-        total, groups = N * lines.count, whole + (rest > 0)
-        blocks = (total + (self.together - 1)) // self.together
-        for begin, end in k.stretches(blocks * groups, unit=groups):
-            block = begin // groups
-            tiles = (total * block) // blocks, (total * (block + 1)) // blocks
-            for tile in k.range(*tiles):
-                self.into(k, x, own["v"], tile, tile - tiles[0])
-            low, high = block * -groups + begin, block * -groups + end
+        full, rest = divmod(self.blocks, conv.vectors)
+        filled = conv.K % conv.lanes
+        tail = conv.last_groups(full, rest, filled > 0)
+        whole = tail[0][0] // conv.vectors if tail else full
+        groups = whole + len(tail)
+        for begin, end in k.stretches(N * lines.count * groups, unit=groups):
+            number = begin // groups
+            tile = number // lines.count, number % lines.count
+            self.into(k, x, own["v"], tile)
+            low, high = number * -groups + begin, number * -groups + end
             for group in k.range(low, k.min(high, whole)):
-                self.group(k, own, u, finish, tiles, group * conv.vectors, conv.vectors)
-            for _ in k.when(k.int_compare("gt", high, whole)) if rest else []:
-                self.group(k, own, u, finish, tiles, whole * conv.vectors, rest)
+                self.group(k, own, u, finish, tile, group * conv.vectors, conv.vectors, 0)
+            for first, vectors in tail:
+                for _ in k.when(k.int_compare("gt", high, whole)) if whole else [0]:
+                    self.group(k, own, u, finish, tile, first, vectors, filled)
 
-    def into(self, k: Builder, x: Tensor, v: Tensor, tile: IntLike, slot: IntLike) -> None:
+    def into(self, k: Builder, x: Tensor, v: Tensor, tile: Tile) -> None:
         """The lines under a tile at the points."""
-        lines, step, side = self.lines, self.conv.rows.step, self.form.side
-        n, t = tile // lines.count, tile % lines.count
+        lines, step, side, (n, t) = self.lines, self.conv.rows.step, self.form.side, tile
         for phase in range(len(lines.taps)):
             start = lines.first(t, phase)
             for inside in chosen(k, t, lines.inside(phase)):
                 read = [start + i * step if i in inside else None for i in range(side)]
-                to_points(k, self.form.separate, x, n, read, self.conv.W * self.conv.C, v, slot * lines.lines + phase * side)
+                to_points(k, self.form.separate, x, n, read, self.conv.W * self.conv.C, v, phase * side)
 
-    def group(self, k: Builder, own: Scratch, u: Tensor, finish: Finish, tiles: tuple[IntLike, IntLike], kb: IntLike,
-              vectors: int) -> None:
-        """Output vectors kb .. kb + vectors - 1 of a block: the sums at the points, then the way back."""
-        conv, lines, side = self.conv, self.lines, self.form.side
-        for e in k.range(side):
-            for slot in k.range(tiles[1] - tiles[0]):
-                self.products(k, own, u, slot, e, kb, vectors)
-        for tile in k.range(*tiles):
-            n, t, slot = tile // lines.count, tile % lines.count, tile - tiles[0]
-            for outputs in chosen(k, t, lines.outputs):
-                for q in k.range(conv.Q):
-                    for vector, count in channel_vectors(k, conv.K, conv.lanes, kb, kb + vectors):
-                        sums = [own["m"].vec(slot * side + e, q, vector - kb, 0, lanes=conv.lanes) for e in range(side)]
-                        for p, value in zip(outputs, self.form.collect(k, sums, lines.tile), strict=False):
-                            finish(value, *conv.place((n, 0, t * lines.tile + p), q), vector * conv.lanes, count=count)
+    def group(self, k: Builder, own: Scratch, u: Tensor, finish: Finish, tile: Tile, kb: IntLike, vectors: int,
+              filled: int) -> None:
+        """Output vectors kb .. kb + vectors - 1 of a tile, the last one with so many lanes filled or with all of them (0): the
+        sums at the points, then the way back."""
+        conv, wide = self.conv, widths(vectors, filled, self.conv.lanes)
+        for e in k.range(self.form.side):
+            self.products(k, own["v"], u, own["m"], e, kb, wide)
+        for outputs in chosen(k, tile[1], self.lines.outputs):
+            for q in k.range(conv.Q):
+                for i in k.range(vectors - (filled > 0)):
+                    self.back(k, own["m"], finish, tile, outputs, q, kb, i, conv.lanes, None)
+                if filled:
+                    self.back(k, own["m"], finish, tile, outputs, q, kb, vectors - 1, wide[-1], filled)
 
-    def products(self, k: Builder, own: Scratch, u: Tensor, slot: IntLike, e: IntLike, kb: IntLike, vectors: int) -> None:
+    def products(self, k: Builder, v: Tensor, u: Tensor, m: Tensor, e: IntLike, kb: IntLike, wide: Sequence[int]) -> None:
         """m[e] = the direct convolution of the lines of a tile at a point."""
-        conv, lanes, side = self.conv, self.conv.lanes, self.form.side
+        conv = self.conv
         for q0, pixels, valid, repeat in conv.column_tiles():
             for step in k.range(repeat):
                 q = q0 + step * pixels
-                cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
+                cells = [[k.cell(0.0, lanes) for lanes in wide] for _ in range(pixels)]
                 for phase in k.range(self.lines.phases(e)):
-                    line = slot * self.lines.lines + phase * side + e
+                    line = phase * self.form.side + e
                     for c in range(conv.C) if conv.C <= 4 else k.range(conv.C):
-                        conv.channel(k, cells, valid, q, lambda column, line=line, c=c: own["v"][line, column * conv.C + c],
-                                     lambda s, i, phase=phase, c=c: u.vec(kb + i, e, phase, s, c, 0, lanes=lanes))
+                        conv.channel(k, cells, valid, q, lambda column, line=line, c=c: v[line, column * conv.C + c],
+                                     lambda s, i, phase=phase, c=c: u.vec(kb + i, e, phase, s, c, 0, lanes=wide[i]))
                 for p, sums in enumerate(cells):
                     for i, cell in enumerate(sums):
-                        own["m"].store(cell.value, slot * side + e, q + p, i, 0)
+                        m.store(cell.value, e, q + p, i, 0)
+
+    def back(self, k: Builder, m: Tensor, finish: Finish, tile: Tile, outputs: range, q: IntLike, kb: IntLike, i: IntLike,
+             lanes: int, count: int | None) -> None:
+        """The outputs of a column out of its sums at the points, for vector kb + i."""
+        n, t = tile
+        sums = [m.vec(e, q, i, 0, lanes=lanes) for e in range(self.form.side)]
+        for p, value in zip(outputs, self.form.collect(k, sums, self.lines.tile), strict=False):
+            place = self.conv.place((n, 0, t * self.lines.tile + p), q)
+            finish(value, *place, (kb + i) * self.conv.lanes, count=count)
 
 
 def lines_for(conv: ConvDirect, batch: int, fixed: bool) -> WinogradLines | None:
     """The way by the points where it beats the direct one by an eighth at least, or nothing.
 
-    In cycles for an image, as measured: a product takes one, and 7 a vector of v or of outputs on its way for each point.
+    Of two forms the larger one, which rounds more, has to save a twelfth. fixed: u is made once for all runs, as in inference.
 
-    >>> taps = Taps(5, 0, 1, 1)
+    >>> taps, strided = Taps(5, 0, 1, 1), Taps(7, -3, 1, 2)
     >>> convs = [ConvDirect(C, 14, 14, 6, 10, 10, (5, 5), taps, taps, lanes=8) for C in (1, 6)]
-    >>> lines_for(convs[0], 64, False), lines_for(convs[1], 64, False).form is NINE
-    (None, True)
+    >>> first = ConvDirect(3, 224, 224, 64, 112, 112, (7, 7), strided, strided)
+    >>> [kernel and kernel.lines.tile for kernel in (lines_for(conv, 64, False) for conv in (*convs, first))]
+    [None, 5, 5]
     """
     rows = conv.rows
-    flat = conv.depth.D == conv.depth.out_size == conv.groups == 1
-    if not flat or rows.gap != 1 or rows.count <= rows.step:
+    if conv.depth.D != 1 or conv.depth.out_size != 1 or conv.groups != 1 or rows.gap != 1 or rows.count <= rows.step:
         return None
-    direct = width(conv) * sum(len(rows.inside(p, conv.H)) for p in range(conv.P))
-    forms = [form for form in FORMS if form.side > Lines(conv.H, conv.P, rows, form).taps[0]]
-    costs = [(lines_cost(conv, form, batch, fixed), -form.side, form) for form in forms]
-    if not costs or 1.125 * min(costs)[0] >= direct:
-        return None
-    return WinogradLines(conv, min(costs)[2])
+    forms = [form for form in FORMS if form.tile(-(-rows.count // rows.step)) > 1]
+    best, limit = None, width(conv) * sum(len(rows.inside(p, conv.H)) for p in range(conv.P)) / 1.125
+    for form in forms:
+        cost = lines_cost(conv, form, batch, fixed)
+        if cost < limit:
+            best, limit = form, 11 / 12 * cost
+    return WinogradLines(conv, best) if best else None
 
 
-def width(conv: ConvDirect) -> int:
-    """Products of a row of taps for a line of outputs."""
-    return conv.C * -(-conv.K // conv.lanes) * sum(len(conv.columns.inside(q, conv.W)) for q in range(conv.Q))
+def width(conv: ConvDirect) -> float:
+    """Cycles of a row of taps for a line of outputs: a product takes one, half of one in at most half of the lanes."""
+    full, filled = divmod(conv.K, conv.lanes)
+    vectors = full + (narrow(filled, conv.lanes) / conv.lanes if filled else 0)
+    return conv.C * vectors * sum(len(conv.columns.inside(q, conv.W)) for q in range(conv.Q))
 
 
 def lines_cost(conv: ConvDirect, form: Form, batch: int, fixed: bool) -> float:
-    """Cycles for an image."""
-    lines, blocks = Lines(conv.H, conv.P, conv.rows, form), -(-conv.K // conv.lanes)
+    """Cycles for an image, as measured: a product takes one, 7 a vector of v or of outputs on its way for each point.
+
+    A vector of u takes 16 where it is made anew, or 8 where it comes from memory, once for a batch; and for each tile what it
+    takes to come from the caches below the second one.
+    """
+    kernel = WinogradLines(conv, form)
+    lines, blocks, u = kernel.lines, kernel.blocks, kernel.filter.floats() / conv.lanes
     ways = 7 * (lines.lines * conv.W * conv.C / conv.lanes + form.side * conv.Q * blocks)
-    return lines.count * (form.products(lines.taps) * width(conv) + ways)
+    again = 0 if u <= NEAR else 2 if u <= FAR else 6
+    return lines.count * (form.products(lines.taps) * width(conv) + ways + again * u) + (8 if fixed else 16) * u / batch
+
+
+NEAR, FAR = 2**14, 2**18
+"""Vectors of u that stay in a core's second-level cache, and in the last one beside other arrays."""
