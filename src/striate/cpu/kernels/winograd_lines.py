@@ -25,20 +25,21 @@ The points and their source stand in winograd_lines_form.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 from striate.cpu.kernels.base import Kernel
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps
-from striate.cpu.kernels.loops import widths
+from striate.cpu.kernels.loops import part_of, widths
+from striate.cpu.kernels.pointwise import Chain, End, Spot
+from striate.cpu.kernels.tally import Tally
 from striate.cpu.kernels.winograd import LINE, Shape, floats, packed_shape, private
 from striate.cpu.kernels.winograd_lines_form import FORMS, NINE, Form, Maybe
 from striate.kernel.language import Builder, IntLike, Tensor, narrow
 
 Scratch = dict[str, Tensor]
-Finish = Callable[..., Any]
 Tile = tuple[IntLike, IntLike]
 """(image, tile of it)."""
 Matrix = Callable[[Builder, Sequence[Maybe]], list[Maybe]]
@@ -213,22 +214,48 @@ class WinogradLines(Kernel):
         N, conv, lines = k.int("N"), self.conv, self.lines
         x = k.tensor("x", (N, conv.H, conv.W * conv.C))
         u = k.tensor("u", (self.blocks, self.form.side, len(lines.taps), conv.window[1], conv.C, conv.lanes))
-        own, finish = private(k, self.scratch()), conv.chain.bind(k, (N, *conv.written))
+        own, end = private(k, self.scratch()), conv.chain.bind(k, (N, *conv.written))
         full, rest = divmod(self.blocks, conv.vectors)
         filled = conv.K % conv.lanes
         tail = conv.last_groups(full, rest, filled > 0)
         whole = tail[0][0] // conv.vectors if tail else full
-        groups = whole + len(tail)
-        for begin, end in k.stretches(N * lines.count * groups, unit=groups):
-            number = begin // groups
-            tile = number // lines.count, number % lines.count
+        for tile, low, high, spot in self.tasks(k, N, whole + len(tail), end):
             self.into(k, x, own["v"], tile)
-            low, high = number * -groups + begin, number * -groups + end
             for group in k.range(low, k.min(high, whole)):
-                self.group(k, own, u, finish, tile, group * conv.vectors, conv.vectors, 0)
+                self.group(k, own, u, end, tile, spot, group * conv.vectors, conv.vectors, 0)
             for first, vectors in tail:
                 for _ in k.when(k.int_compare("gt", high, whole)) if whole else [0]:
-                    self.group(k, own, u, finish, tile, first, vectors, filled)
+                    self.group(k, own, u, end, tile, spot, first, vectors, filled)
+
+    def tasks(self, k: Builder, N: IntLike, groups: int, end: End) -> Iterator[tuple[Tile, IntLike, IntLike, Spot]]:
+        """(tile, first group, last + 1, spot) of this thread's share: whole tiles of a part where there are sums."""
+        count, pixels = self.lines.count, self.conv.Q
+
+        def before(number: IntLike) -> IntLike:
+            """Pixels before a tile."""
+            return (number // count * self.conv.P + number % count * self.lines.tile) * pixels
+
+        if not self.conv.chain.tally:
+            for begin, stop in k.stretches(N * count * groups, unit=groups):
+                number = begin // groups
+                yield (number // count, number % count), number * -groups + begin, number * -groups + stop, (0, 0)
+            return
+        for part in k.share(end.cuts):
+            first, last = part_of(part, end.cuts, N * count)
+            end.begin(part, before(last) - before(first))
+            for number in k.range(first, last):
+                yield (number // count, number % count), 0, groups, (part, before(number) - before(first))
+
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """As the direct convolution."""
+        return self.conv.tallies(kind, arguments)
+
+    def ending(self, chain: Chain) -> Self:
+        return replace(self, conv=self.conv.ending(chain))
+
+    @property
+    def chain(self) -> Chain:
+        return self.conv.chain
 
     def into(self, k: Builder, x: Tensor, v: Tensor, tile: Tile) -> None:
         """The lines under a tile at the points."""
@@ -239,19 +266,21 @@ class WinogradLines(Kernel):
                 read = [start + i * step if i in inside else None for i in range(side)]
                 to_points(k, self.form.separate, x, n, read, self.conv.W * self.conv.C, v, phase * side)
 
-    def group(self, k: Builder, own: Scratch, u: Tensor, finish: Finish, tile: Tile, kb: IntLike, vectors: int,
+    def group(self, k: Builder, own: Scratch, u: Tensor, end: End, tile: Tile, spot: Spot, kb: IntLike, vectors: int,
               filled: int) -> None:
         """Output vectors kb .. kb + vectors - 1 of a tile, the last one with so many lanes filled or with all of them (0): the
-        sums at the points, then the way back."""
+        sums at the points, then the way back, for two columns at a time where these give sums."""
         conv, wide = self.conv, widths(vectors, filled, self.conv.lanes)
         for e in k.range(self.form.side):
             self.products(k, own["v"], u, own["m"], e, kb, wide)
+        columns = 2 if conv.chain.tally and conv.Q % 2 == 0 else 1
         for outputs in chosen(k, tile[1], self.lines.outputs):
-            for q in k.range(conv.Q):
+            for q in k.range(0, conv.Q, columns):
+                several, part = range(columns), (spot[0], spot[1] + q * len(outputs))
                 for i in k.range(vectors - (filled > 0)):
-                    self.back(k, own["m"], finish, tile, outputs, q, kb, i, conv.lanes, None)
+                    self.back(k, own["m"], end, tile, outputs, [q + j for j in several], part, kb, i, conv.lanes, None)
                 if filled:
-                    self.back(k, own["m"], finish, tile, outputs, q, kb, vectors - 1, wide[-1], filled)
+                    self.back(k, own["m"], end, tile, outputs, [q + j for j in several], part, kb, vectors - 1, wide[-1], filled)
 
     def products(self, k: Builder, v: Tensor, u: Tensor, m: Tensor, e: IntLike, kb: IntLike, wide: Sequence[int]) -> None:
         """m[e] = the direct convolution of the lines of a tile at a point."""
@@ -269,14 +298,15 @@ class WinogradLines(Kernel):
                     for i, cell in enumerate(sums):
                         m.store(cell.value, e, q + p, i, 0)
 
-    def back(self, k: Builder, m: Tensor, finish: Finish, tile: Tile, outputs: range, q: IntLike, kb: IntLike, i: IntLike,
-             lanes: int, count: int | None) -> None:
-        """The outputs of a column out of its sums at the points, for vector kb + i."""
-        n, t = tile
-        sums = [m.vec(e, q, i, 0, lanes=lanes) for e in range(self.form.side)]
-        for p, value in zip(outputs, self.form.collect(k, sums, self.lines.tile), strict=False):
-            place = self.conv.place((n, 0, t * self.lines.tile + p), q)
-            finish(value, *place, (kb + i) * self.conv.lanes, count=count)
+    def back(self, k: Builder, m: Tensor, end: End, tile: Tile, outputs: range, columns: Sequence[IntLike], spot: Spot,
+             kb: IntLike, i: IntLike, lanes: int, count: int | None) -> None:
+        """The outputs of some columns out of their sums at the points, for vector kb + i."""
+        (n, t), channel, found = tile, (kb + i) * self.conv.lanes, []
+        for q in columns:
+            sums = [m.vec(e, q, i, 0, lanes=lanes) for e in range(self.form.side)]
+            for p, value in zip(outputs, self.form.collect(k, sums, self.lines.tile), strict=False):
+                found.append(end(value, *self.conv.place((n, 0, t * self.lines.tile + p), q), channel, count=count))
+        end.note(found, spot, channel, count)
 
 
 def lines_for(conv: ConvDirect, batch: int, fixed: bool) -> WinogradLines | None:
