@@ -348,7 +348,7 @@ def lines_cost(conv: ConvDirect, form: Form, batch: int, fixed: bool) -> float:
     kernel = WinogradLines(conv, form)
     lines, blocks, u = kernel.lines, kernel.blocks, kernel.filter.floats() / conv.lanes
     ways = 7 * (lines.lines * conv.W * conv.C / conv.lanes + form.side * conv.Q * blocks)
-    again = 0 if u <= NEAR else 2 if u <= FAR else 6
+    again = 0 if u <= NEAR else 1 if u <= FAR else 6
     return lines.count * (form.products(lines.taps) * width(conv) + ways + again * u) + (8 if fixed else 16) * u / batch
 
 
