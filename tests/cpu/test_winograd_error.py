@@ -102,13 +102,13 @@ def test_error_of_lines(C, K, size, pad):
     assert max(found) < BOUND / 5, found
 
 
-STRIDED = {"ResNet's first": (3, 64, 7, 2, 64), "AlexNet's first": (3, 64, 11, 4, 99), "3 s2": (64, 64, 3, 2, 56),
-           "3 s2, 128 channels": (128, 128, 3, 2, 28)}
+STRIDED = {"ResNet's first": (3, 64, 7, 2, 64), "AlexNet's first": (3, 64, 11, 4, 99), "VGG's first": (3, 64, 3, 1, 64),
+           "3 s2": (64, 64, 3, 2, 56), "3 s2, 128 channels": (128, 128, 3, 2, 28)}
 
 
 @pytest.mark.parametrize(("C", "K", "R", "stride", "size"), STRIDED.values(), ids=STRIDED)
 def test_error_of_lines_with_strides(C, K, R, stride, size):
-    """Outputs and input gradient: below 1e-5, and at most six times as far from float64 as those of direct kernels."""
+    """Below 1e-5, and at most six times as far from float64 as what direct kernels give."""
     x, w = np.maximum(floats(2, C, size, size), 0), floats(K, C, R, R) * np.float32(np.sqrt(2 / (R * R * C)))
     errors = []
     for precise in (False, True):
@@ -116,9 +116,10 @@ def test_error_of_lines_with_strides(C, K, R, stride, size):
         net.weight.data, net.precise = w, precise
         y, pullback = st.vjp(net, x)
         dy = floats(*y.shape, seed=1)
+        dx, gradients = pullback(dy)
         (program, _), = next(iter(net._programs.values())).known.values()
-        assert any(c.kernel.name == "WinogradLines" for c in program.calls) is not precise
-        wanted = exact(x, w, dy, R // 2, stride)
-        errors.append([np.square(b.numpy() - a).mean() ** 0.5 for a, b in zip((y, pullback(dy)[0]), wanted, strict=False)])
-        assert max(error(a, b) for a, b in zip((y, pullback(dy)[0]), wanted, strict=False)) < BOUND / 10
+        assert any(c.kernel.name.startswith("WinogradLines") for c in program.calls) is not precise
+        found = list(zip((y, dx, gradients["weight"]), exact(x, w, dy, R // 2, stride), strict=True))
+        assert max(error(a, b) for a, b in found) < BOUND / 10
+        errors.append([np.square(a - np.asarray(b, np.float64)).mean() ** 0.5 for a, b in found])
     assert (np.array(errors[0]) < 6 * np.array(errors[1])).all(), errors

@@ -44,7 +44,7 @@ HEIGHTS = {
 FORMED = {f"{name}, {form.side} points": (*case, form) for name, case in (FIVE | HEIGHTS).items() for form in FORMS
           if form.tile(-(-case[1][0].size // case[1][0].stride)) > 1}
 formed = pytest.mark.parametrize(("shape", "window", "form"), FORMED.values(), ids=FORMED)
-five = pytest.mark.parametrize(("shape", "window"), FIVE.values(), ids=FIVE)
+each = pytest.mark.parametrize(("shape", "window"), (FIVE | HEIGHTS).values(), ids=FIVE | HEIGHTS)
 each_machine = pytest.mark.parametrize("meaning", MACHINES)
 ROUNDING = 1e-5
 
@@ -101,7 +101,7 @@ def test_input_gradient(shape, window, form, meaning):
 
 
 @each_machine
-@five
+@each
 @pytest.mark.parametrize("parts", [1, 4])
 def test_weight_gradient(shape, window, meaning, parts):
     N, C, H, W, K = shape

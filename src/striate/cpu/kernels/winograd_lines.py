@@ -174,6 +174,16 @@ def to_points(k: Builder, matrix: Matrix, image: Tensor, n: IntLike, lines: Sequ
             target.store(k.constant(0.0, lanes) if value is None else value, place + e, at, count=count)
 
 
+def into(k: Builder, form: Form, lines: Lines, x: Tensor, tile: Tile, size: int, v: Tensor, place: IntLike = 0) -> None:
+    """The lines under a tile at the points, phase after phase."""
+    n, t = tile
+    for phase in range(len(lines.taps)):
+        start = lines.first(t, phase)
+        for inside in chosen(k, t, lines.inside(phase)):
+            read = [start + i * lines.rows.step if i in inside else None for i in range(form.side)]
+            to_points(k, form.separate, x, n, read, size, v, place + phase * form.side)
+
+
 @dataclass(frozen=True)
 class WinogradLines(Kernel):
     """The direct convolution `conv` by way of the points."""
@@ -220,7 +230,7 @@ class WinogradLines(Kernel):
         tail = conv.last_groups(full, rest, filled > 0)
         whole = tail[0][0] // conv.vectors if tail else full
         for tile, low, high, spot in self.tasks(k, N, whole + len(tail), end):
-            self.into(k, x, own["v"], tile)
+            into(k, self.form, lines, x, tile, conv.W * conv.C, own["v"])
             for group in k.range(low, k.min(high, whole)):
                 self.group(k, own, u, end, tile, spot, group * conv.vectors, conv.vectors, 0)
             for first, vectors in tail:
@@ -256,15 +266,6 @@ class WinogradLines(Kernel):
     @property
     def chain(self) -> Chain:
         return self.conv.chain
-
-    def into(self, k: Builder, x: Tensor, v: Tensor, tile: Tile) -> None:
-        """The lines under a tile at the points."""
-        lines, step, side, (n, t) = self.lines, self.conv.rows.step, self.form.side, tile
-        for phase in range(len(lines.taps)):
-            start = lines.first(t, phase)
-            for inside in chosen(k, t, lines.inside(phase)):
-                read = [start + i * step if i in inside else None for i in range(side)]
-                to_points(k, self.form.separate, x, n, read, self.conv.W * self.conv.C, v, phase * side)
 
     def group(self, k: Builder, own: Scratch, u: Tensor, end: End, tile: Tile, spot: Spot, kb: IntLike, vectors: int,
               filled: int) -> None:
