@@ -48,6 +48,7 @@ def close_gradients(got: Sequence[Any], wanted: Sequence[Any], names: Sequence[s
 
 def both(make: Callable[[Any], Any]) -> tuple[nn.Module, torch.nn.Module]:
     """A module out of striate.nn, and with the same weights out of torch.nn in float64."""
+    torch.manual_seed(0)
     ours, theirs = make(nn), make(torch.nn)
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs.double()

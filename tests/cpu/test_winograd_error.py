@@ -20,10 +20,10 @@ LAYERS = [
 ]  # fmt: skip
 
 
-def exact(x, weight, dy, pad=1):
+def exact(x, weight, dy, pad=1, stride=1):
     """y, dx, dw in float64, by PyTorch."""
     x, weight = (torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, weight))
-    y = torch.nn.functional.conv2d(x, weight, padding=pad)
+    y = torch.nn.functional.conv2d(x, weight, padding=pad, stride=stride)
     y.backward(torch.tensor(dy, dtype=torch.float64))
     return y.detach(), x.grad, weight.grad
 
@@ -100,3 +100,26 @@ def test_error_of_lines(C, K, size, pad):
     assert any(c.kernel.name.startswith("WinogradLines") for c in program.calls)
     found = [error(a, b) for a, b in zip((y, dx, gradients["weight"]), exact(x, net.weight.data, dy, pad), strict=True)]
     assert max(found) < BOUND / 5, found
+
+
+STRIDED = {"ResNet's first": (3, 64, 7, 2, 64), "AlexNet's first": (3, 64, 11, 4, 99), "VGG's first": (3, 64, 3, 1, 64),
+           "3 s2": (64, 64, 3, 2, 56), "3 s2, 128 channels": (128, 128, 3, 2, 28)}
+
+
+@pytest.mark.parametrize(("C", "K", "R", "stride", "size"), STRIDED.values(), ids=STRIDED)
+def test_error_of_lines_with_strides(C, K, R, stride, size):
+    """Below 1e-5, and at most six times as far from float64 as what direct kernels give."""
+    x, w = np.maximum(floats(2, C, size, size), 0), floats(K, C, R, R) * np.float32(np.sqrt(2 / (R * R * C)))
+    errors = []
+    for precise in (False, True):
+        net = nn.Conv2d(C, K, R, stride, padding=R // 2, bias=False)
+        net.weight.data, net.precise = w, precise
+        y, pullback = st.vjp(net, x)
+        dy = floats(*y.shape, seed=1)
+        dx, gradients = pullback(dy)
+        (program, _), = next(iter(net._programs.values())).known.values()
+        assert any(c.kernel.name.startswith("WinogradLines") for c in program.calls) is not precise
+        found = list(zip((y, dx, gradients["weight"]), exact(x, w, dy, R // 2, stride), strict=True))
+        assert max(error(a, b) for a, b in found) < BOUND / 10
+        errors.append([np.square(a - np.asarray(b, np.float64)).mean() ** 0.5 for a, b in found])
+    assert (np.array(errors[0]) < 6 * np.array(errors[1])).all(), errors

@@ -1,10 +1,10 @@
 """Sums that kernels take of their results while they write them."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from tests.kernels.harness import MACHINES, check, compiled, floats, last
+from tests.kernels.harness import MACHINES, apply, blank, check, close, compiled, floats, last
 from tests.kernels.test_conv_direct import form_of as conv_form
 from tests.kernels.test_conv_direct import weights
 from tests.kernels.test_depthwise import lanes_of, pack
@@ -17,6 +17,8 @@ from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases
 from striate.cpu.kernels.gemm import Gemm
 from striate.cpu.kernels.pointwise import CHANNEL, FULL, Chain
 from striate.cpu.kernels.tally import Moments, Sums
+from striate.cpu.kernels.winograd_lines import WinogradLines
+from striate.cpu.kernels.winograd_lines_form import FORMS
 from striate.cpu.rules.conv import phase
 from striate.window import windows
 
@@ -73,6 +75,32 @@ def test_sums_of_a_product(meaning):
     part = np.array([[kept[a:b].sum(0), (kept * (other - centre))[a:b].sum(0)] for a, b in tiles(M, 4)], np.float32)
     inputs = {"M": M, "x": x, "w": form.pack(w), "e0": other, "e1": centre}
     check(Gemm(C, K, form.lanes, 4, 2, chain=chain), inputs, {"y0": kept, "part": part}, 1e-4, meanings=(meaning,))
+
+
+@each_machine
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize(("shape", "window"), [
+    ((3, 3, 19, 12, 40, 1), windows(7, 2, 3)), ((2, 5, 12, 7, 24, 1), windows(3, 2, 1)), ((1, 1, 9, 9, 6, 1), windows(5, 1, 2)),
+], ids=str)
+def test_moments_of_lines(shape, window, form, meaning):
+    """Parts are whole tiles of lines."""
+    N, C, H, W, K, _ = shape
+    x, w, bias, packed = floats(N, C, H, W), weights(shape, window), floats(K, seed=2) + 3, conv_form(shape, window, meaning)
+    y = last(ops.Conv2d(window, 1).reference(x, w, bias))
+    P, Q = y.shape[1:3]
+    rows, columns = (Taps(v.size, -v.pads[0], v.dilation, v.stride) for v in window)
+    conv = ConvDirect(C, H, W, K, P, Q, (packed.R, packed.S), rows, columns, lanes=packed.lanes, pixels=3, vectors=2,
+                      chain=MOMENTS)
+    kernel = WinogradLines(conv, form)
+    u = apply(kernel.filter, meaning, 1, w=packed.pack(w), u=blank(kernel.filter.floats()))["u"]
+    ends = [number // kernel.lines.count * P + min(number % kernel.lines.count * kernel.lines.tile, P)
+            for number in (N * kernel.lines.count * i // PARTS for i in range(PARTS + 1))]
+    part = moments(y.reshape(-1, K), [(first * Q, stop * Q) for first, stop in pairwise(ends)])
+    inputs = {"N": N, "x": last(x), "u": u, "e0": bias}
+    for threads in (3,) if meaning == "interpreter" else (1, 3, -3):
+        found = apply(kernel, meaning, threads, **inputs, y0=blank(*y.shape), part=blank(*part.shape))
+        close(found["y0"], y, 1e-5, "y")
+        close(found["part"], part, 1e-4, "part")
 
 
 CASES = {  # (N, C, H, W, K, groups), window

@@ -1,165 +1,148 @@
-"""Winograd's F(5, 5) down the lines of an image: windows five pixels high at stride 1, channels last.
+"""Winograd's algorithm down the lines of an image, channels last: F(m, r) with the height alone at the points.
 
-    y[n, p0 + i, q, k] = chain( sum_e A[e, i] ( sum_{s,c} u[e, s, c, k] * v[e, q + s, c] ) )      e: nine points
-    v = B' x: nine lines of x at the points        u = G w: the five lines of the filter at the points
+    y[n, p0 + i, q, k] = chain( sum_e A[e, i] ( sum_{f,s,c} u[e, f, s, c, k] * v[f, e, q*step + s, c] ) )      e: points
+    v_f = B' x_f: lines of x at the points        u_f = G w_f: the lines of the filter at the points         f: phases
 
-Five lines of outputs take 9 products where there were 25. Only the height is transformed: a line of x, or of sums, is added to
-another as it lies in memory, whatever its channels, and along a line of points the taps s are those of a direct convolution.
-So this pays for a few channels already, where transforms of both axes would cost more than the products that they save.
+With a stride t of the height the sum over the rows of the filter falls into t phases: row t*j + f meets line t*(p + j) + f - pad,
+so each phase is a convolution at stride 1 down every t-th line. All phases take the same points and add up there, as channels do.
+
+Only the height is transformed: a line of x, or of sums, is added to another as it lies in memory, whatever its channels, and
+along a line of points the taps s are those of a direct convolution. So this pays for a few channels already, where transforms of
+both axes would cost more than the products that they save: LeNet's 5x5 takes 9 products for 25, a first layer of 7x7 with
+stride 2 15 for 35.
 
 The input gradient is the same convolution of dy, with the lines of the filter in the opposite order.
 
-Points    0, +-1/2, +-7/8, +-3/2, +-3: errors come to four times those of the direct sums, a few units of 1e-6 beside the
-          largest output. All numbers in A and B are exact in float32. A pair +-a shares its even and its odd half
-Layouts   x (N, H, W, C)   w (K/lanes, 5, S, C, lanes)   u (K/lanes, 9, S, C, lanes)   y (N, P, Q, K)
-Work      a task is a tile of five lines of outputs
+Layouts   x (N, H, W, C)   w (K/lanes, R, S, C, lanes)   u (K/lanes, points, phases, S, C, lanes)   y (N, P, Q, K)
+Work      a tile of lines is brought to the points once by each thread that works on it; a task is a group of `vectors` output
+          vectors of one tile
 Scratch   a thread's own: v, and m, the sums at the points
 Registers those of the direct kernels, whose tiles these are
 
-Source: Lavin & Gray, Fast algorithms for convolutional neural networks, arXiv:1509.09308, in one dimension; the points were
-found by trying, as in Barabasz et al., arXiv:1803.10986.
+The points and their source stand in winograd_lines_form.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations, groupby
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Self
 
-from striate.cpu.kernels.base import Kernel
+from striate.cpu.kernels.base import Kernel, Tallying
 from striate.cpu.kernels.conv_direct import ConvDirect, Taps
-from striate.cpu.kernels.loops import channel_vectors
+from striate.cpu.kernels.loops import widths
+from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
-from striate.kernel.language import Builder, IntLike, Num, Tensor
+from striate.cpu.kernels.tally import Tally
+from striate.cpu.kernels.winograd_lines_form import FORMS, NINE, Form, Maybe
+from striate.kernel.language import Builder, IntLike, Tensor, narrow
 from striate.kernel.machine import LINE
-
-PAIRS = (1 / 2, 7 / 8, 3 / 2, 3.0)
-POINTS = (0.0, *(sign * a for a in PAIRS for sign in (1, -1)))
-TILE, TAPS, SIDE = 5, 5, 9
-SCALE = tuple(1 / math.prod(p - other for other in POINTS if other != p) for p in POINTS)
-"""The factor in each row of G: 1 / (the value of row e of B' at point e)."""
+from striate.kernel.sharing import part_of
 
 Scratch = dict[str, Tensor]
-Finish = Callable[..., Any]
-Matrix = Callable[[Builder, Sequence["Maybe"]], list["Maybe"]]
-Maybe = Num | None
-"""A line of pixels, or none where a line lies outside of the image."""
+Tile = tuple[IntLike, IntLike]
+"""(image, tile of it)."""
+Matrix = Callable[[Builder, Sequence[Maybe]], list[Maybe]]
 
 
-def weighted(k: Builder, factors: Sequence[float], values: Sequence[Maybe]) -> Maybe:
-    """The sum of factor * value over the values that there are."""
-    total: Maybe = None
-    for factor, value in zip(factors, values, strict=True):
-        if value is not None:
-            times = k.constant(factor, value.lanes)
-            total = (value if factor == 1 else value * times) if total is None else k.fma(value, times, total)
-    return total
+@dataclass(frozen=True)
+class Lines:
+    """How tiles lie on the lines of an image: tile t makes `tile` outputs of P out of `side` lines of H in each phase.
 
-
-def around(k: Builder, even: Maybe, odd: Maybe) -> list[Maybe]:
-    """The values at a and -a: even + odd, even - odd."""
-    if even is None or odd is None:
-        return [even, even] if odd is None else [odd, -odd]
-    return [even + odd, even - odd]
-
-
-def symmetric(roots: Sequence[float]) -> list[float]:
-    """Coefficients of the product of (z - root), highest power first.
-
-    >>> symmetric((1, 2))
-    [1, -3, 2]
+    >>> lines = Lines(10, 14, Taps(5, -4, 1, 1))
+    >>> [(at, stop, list(inside)) for at, stop, inside in lines.inside(0)]
+    [(0, 1, [4, 5, 6, 7, 8]), (1, 2, [0, 1, 2, 3, 4, 5, 6, 7, 8]), (2, 3, [0, 1, 2, 3])]
+    >>> lines = Lines(224, 112, Taps(7, -3, 1, 2))
+    >>> lines.taps, lines.tile, lines.count, lines.inside(1)
+    ([4, 3], 6, 19, [(0, 1, range(1, 9)), (1, 18, range(0, 9)), (18, 19, range(0, 5))])
     """
-    return [(-1) ** n * sum(map(math.prod, combinations(roots, n))) for n in range(len(roots) + 1)]
 
+    H: int
+    P: int
+    rows: Taps
+    form: Form = NINE
 
-def separate(k: Builder, lines: Sequence[Maybe]) -> list[Maybe]:
-    """B' x: nine lines of pixels at the points. Row e has the coefficients of the polynomial that is zero at all others."""
-    squares = [a * a for a in PAIRS]
-    found = [weighted(k, symmetric(squares), lines[8::-2])]
-    for a in PAIRS:
-        others = symmetric([b for b in squares if b != a * a])
-        found += around(k, weighted(k, others, lines[8:1:-2]), weighted(k, [a * c for c in others], lines[7::-2]))
-    return found
+    @property
+    def taps(self) -> list[int]:
+        """Of each phase, the most first."""
+        count, step = self.rows.count, self.rows.step
+        return [-(-(count - phase) // step) for phase in range(min(count, step))]
 
+    @property
+    def tile(self) -> int:
+        """Outputs of a tile."""
+        return self.form.tile(self.taps[0])
 
-def evaluate(k: Builder, c: Sequence[Maybe]) -> list[Maybe]:
-    """The polynomial with the first five coefficients at the points: A c, and G c without its scale."""
-    found = [c[0]]
-    for a in PAIRS:
-        found += around(k, weighted(k, (1, a**2, a**4), c[0:5:2]), weighted(k, (a, a**3), c[1:5:2]))
-    return found
+    @property
+    def count(self) -> int:
+        """Tiles of an image."""
+        return -(-self.P // self.tile)
 
+    @property
+    def lines(self) -> int:
+        """Of a tile at the points."""
+        return len(self.taps) * self.form.side
 
-def collect(k: Builder, m: Sequence[Num]) -> list[Num]:
-    """A' m, and G' m where m was scaled: out_j = sum_e point_e^j m_e."""
-    pairs = list(zip(m[1::2], m[2::2], strict=True))
-    sums, differences = [a + b for a, b in pairs], [a - b for a, b in pairs]
-    found = []
-    for j in range(TILE):
-        total = m[0] if j == 0 else None
-        for a, value in zip(PAIRS, differences if j % 2 else sums, strict=True):
-            times = k.constant(a**j, value.lanes)
-            total = value * times if total is None else total + value if j == 0 else k.fma(value, times, total)
-        found.append(total)
-    return found  # type: ignore[return-value]
+    def first(self, t: IntLike, phase: int) -> IntLike:
+        """The first line under a tile; the others follow, `rows.step` lines apart."""
+        return t * (self.tile * self.rows.step) + (self.rows.first + phase)
+
+    def inside(self, phase: int) -> list[tuple[int, int, range]]:
+        """(first tile, last + 1, which of the lines are inside): tiles that follow one another and are alike."""
+        step, side = self.rows.step, self.form.side
+        starts = [self.rows.first + phase + t * self.tile * step for t in range(self.count)]
+        return runs([range(max(0, -(start // step)), min(side, -((start - self.H) // step))) for start in starts])
+
+    @property
+    def outputs(self) -> list[tuple[int, int, range]]:
+        """The same for the lines of outputs."""
+        return runs([range(min(self.tile, self.P - start)) for start in range(0, self.P, self.tile)])
+
+    def phases(self, e: IntLike) -> IntLike:
+        """How many phases have a product at a point: at infinity only those with the most taps."""
+        whole = self.taps.count(self.taps[0])
+        if not self.form.infinity or whole == len(self.taps):
+            return len(self.taps)
+        return len(self.taps) - e // (self.form.side - 1) * (len(self.taps) - whole)
 
 
 @dataclass(frozen=True)
 class LinesFilter(Kernel):
-    """u = G w for w (blocks, 5, S, C, lanes); the lines of the filter are taken in the order of `rows`."""
+    """u = G w for w (blocks, R, S, C, lanes); the lines of the filter are taken in the order of `lines.rows`."""
 
     blocks: int
+    R: int
     S: int
     C: int
     lanes: int
-    rows: Taps
+    lines: Lines
 
     @property
     def arguments(self) -> tuple[str, ...]:
         return ("w", "u")
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of u."""
+        return self.blocks, self.lines.form.side, len(self.lines.taps), self.S * self.C, self.lanes
+
     def floats(self) -> int:
         """Floats of u."""
-        return self.blocks * SIDE * self.S * self.C * self.lanes
+        return math.prod(self.shape)
 
     def build(self, k: Builder) -> None:
-        inner = self.S * self.C
-        w, u = (k.tensor(name, (self.blocks, n, inner, self.lanes)) for name, n in (("w", TAPS), ("u", SIDE)))
+        inner, rows, form, most = self.S * self.C, self.lines.rows, self.lines.form, self.lines.taps[0]
+        w, u = k.tensor("w", (self.blocks, self.R, inner, self.lanes)), k.tensor("u", self.shape)
         for task in k.share(self.blocks * inner):
             b, at = task // inner, task % inner
-            taps = [w.vec(b, self.rows.weight + i * self.rows.turn, at, 0, lanes=self.lanes) for i in range(TAPS)]
-            for e, value in enumerate(evaluate(k, taps)):
-                u.store(value * SCALE[e], b, e, at, 0)  # type: ignore[operator]
-
-
-@dataclass(frozen=True)
-class Lines:
-    """How tiles lie on the lines of an image: tile t makes outputs 5t .. 5t + 4 of P out of lines 5t + first .. + 8 of H.
-
-    >>> [(at, stop, list(inside)) for at, stop, inside in Lines(10, 14, -4).kinds]
-    [(0, 1, [4, 5, 6, 7, 8]), (1, 2, [0, 1, 2, 3, 4, 5, 6, 7, 8]), (2, 3, [0, 1, 2, 3])]
-    """
-
-    H: int
-    P: int
-    first: int
-
-    @property
-    def count(self) -> int:
-        return -(-self.P // TILE)
-
-    @property
-    def kinds(self) -> list[tuple[int, int, range]]:
-        """(first tile, last + 1, which of the nine lines are inside): tiles that follow one another and are alike."""
-        inside = [range(max(0, -start), min(SIDE, self.H - start)) for start in range(self.first, self.first + self.P, TILE)]
-        return runs(inside)
-
-    @property
-    def outputs(self) -> list[tuple[int, int, range]]:
-        """The same for the five lines of outputs."""
-        return runs([range(min(TILE, self.P - start)) for start in range(0, self.P, TILE)])
+            for phase, count in enumerate(self.lines.taps):
+                read = [rows.weight + (phase + j * rows.step) * rows.turn for j in range(count)]
+                taps: list[Maybe] = [w.vec(b, row, at, 0, lanes=self.lanes) for row in read]
+                for e, value in enumerate(form.evaluate(k, taps + [None] * (most - count))):
+                    if value is not None:
+                        u.store(value * form.scale[e], b, e, phase, at, 0)
 
 
 def runs(of: Sequence[range]) -> list[tuple[int, int, range]]:
@@ -184,20 +167,31 @@ def lines_shape(count: int, size: int) -> Shape:
     return (count, size), (size + LINE, 1)
 
 
-def to_points(k: Builder, matrix: Matrix, image: Tensor, n: IntLike, start: IntLike, inside: range, size: int,
+def to_points(k: Builder, matrix: Matrix, image: Tensor, n: IntLike, lines: Sequence[IntLike | None], size: int,
               target: Tensor, place: IntLike = 0) -> None:
-    """target[place + e] out of the lines start, start + 1, ... of image n, `size` numbers each; those not inside are zero."""
+    """target[place + e] out of lines of image n, `size` numbers each; those that are None are zero."""
     for at, lanes, count in k.vectors(size):
-        lines = [image.vec(n, start + i, at, lanes=lanes, count=count) if i in inside else None for i in range(SIDE)]
-        for e, value in enumerate(matrix(k, lines)):
+        read = [None if line is None else image.vec(n, line, at, lanes=lanes, count=count) for line in lines]
+        for e, value in enumerate(matrix(k, read)):
             target.store(k.constant(0.0, lanes) if value is None else value, place + e, at, count=count)
 
 
+def into(k: Builder, form: Form, lines: Lines, x: Tensor, tile: Tile, size: int, v: Tensor, place: IntLike = 0) -> None:
+    """The lines under a tile at the points, phase after phase."""
+    n, t = tile
+    for phase in range(len(lines.taps)):
+        start = lines.first(t, phase)
+        for inside in chosen(k, t, lines.inside(phase)):
+            read = [start + i * lines.rows.step if i in inside else None for i in range(form.side)]
+            to_points(k, form.separate, x, n, read, size, v, place + phase * form.side)
+
+
 @dataclass(frozen=True)
-class WinogradLines(Kernel):
-    """The direct convolution `conv`, with a window five pixels high at stride 1, by way of the points."""
+class WinogradLines(Tallying):
+    """The direct convolution `conv` by way of the points."""
 
     conv: ConvDirect
+    form: Form = NINE
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -205,7 +199,7 @@ class WinogradLines(Kernel):
 
     @property
     def lines(self) -> Lines:
-        return Lines(self.conv.H, self.conv.P, self.conv.rows.first)
+        return Lines(self.conv.H, self.conv.P, self.conv.rows, self.form)
 
     @property
     def blocks(self) -> int:
@@ -214,12 +208,15 @@ class WinogradLines(Kernel):
     @property
     def filter(self) -> LinesFilter:
         """What makes u."""
-        return LinesFilter(self.blocks, self.conv.window[1], self.conv.C, self.conv.lanes, self.conv.rows)
+        return LinesFilter(self.blocks, *self.conv.window, self.conv.C, self.conv.lanes, self.lines)
 
     def scratch(self) -> dict[str, Shape]:
         """Pixels at the points, and the sums of a group of output channels."""
         conv = self.conv
-        return {"v": lines_shape(SIDE, conv.W * conv.C), "m": packed_shape(SIDE, conv.Q, conv.vectors, conv.lanes)}
+        return {
+            "v": lines_shape(self.lines.lines, conv.W * conv.C),
+            "m": packed_shape(self.form.side, conv.Q, conv.vectors, conv.lanes),
+        }
 
     def scratch_floats(self) -> int:
         """Floats of scratch that each thread needs."""
@@ -228,58 +225,133 @@ class WinogradLines(Kernel):
     def build(self, k: Builder) -> None:
         N, conv, lines = k.int("N"), self.conv, self.lines
         x = k.tensor("x", (N, conv.H, conv.W * conv.C))
-        u = k.tensor("u", (self.blocks, SIDE, conv.window[1], conv.C, conv.lanes))
-        own, finish = private(k, self.scratch()), conv.chain.bind(k, (N, *conv.written))
-        for task in k.share(N * lines.count):
-            n, t = task // lines.count, task % lines.count
-            for inside in chosen(k, t, lines.kinds):
-                to_points(k, separate, x, n, t * TILE + lines.first, inside, conv.W * conv.C, own["v"])
-            for first in k.range(0, self.blocks - self.blocks % conv.vectors, conv.vectors):
-                self.group(k, own, u, finish, n, t, first, conv.vectors)
-            if self.blocks % conv.vectors:
-                self.group(k, own, u, finish, n, t, self.blocks // conv.vectors * conv.vectors, self.blocks % conv.vectors)
+        u = k.tensor("u", (self.blocks, self.form.side, len(lines.taps), conv.window[1], conv.C, conv.lanes))
+        own, end = private(k, self.scratch()), conv.chain.bind(k, (N, *conv.written))
+        kinds = conv.kinds()
+        for tile, low, high, spot in self.tasks(k, N, sum(kind.groups for kind in kinds), end):
+            into(k, self.form, lines, x, tile, conv.W * conv.C, own["v"])
+            before = 0
+            for kind in kinds:
+                for group in k.range(k.max(low, before), k.min(high, before + kind.groups)):
+                    kb = (group - before) * kind.vectors + kind.first
+                    self.group(k, own, u, end, tile, spot, kb, kind.vectors, conv.K % conv.lanes if kind.ragged else 0)
+                before += kind.groups
 
-    def group(self, k: Builder, own: Scratch, u: Tensor, finish: Finish, n: IntLike, t: IntLike, kb: IntLike,
-              vectors: int) -> None:
-        """Output vectors kb .. kb + vectors - 1 of a tile: the sums at the points, then the way back."""
-        for e in k.range(SIDE):
-            self.products(k, own, u, e, kb, vectors)
-        for outputs in chosen(k, t, self.lines.outputs):
-            for q in k.range(self.conv.Q):
-                for vector, count in channel_vectors(k, self.conv.K, self.conv.lanes, kb, kb + vectors):
-                    sums = [own["m"].vec(e, q, vector - kb, 0, lanes=self.conv.lanes) for e in range(SIDE)]
-                    for p, value in zip(outputs, collect(k, sums), strict=False):
-                        finish(value, n, 0, t * TILE + p, q, vector * self.conv.lanes, count=count)
+    def tasks(self, k: Builder, N: IntLike, groups: int, end: End) -> Iterator[tuple[Tile, IntLike, IntLike, Spot]]:
+        """(tile, first group, last + 1, spot) of this thread's share: whole tiles of a part where there are sums."""
+        count, pixels = self.lines.count, self.conv.Q
 
-    def products(self, k: Builder, own: Scratch, u: Tensor, e: IntLike, kb: IntLike, vectors: int) -> None:
-        """m[e] = the direct convolution of a line of points."""
-        conv, lanes = self.conv, self.conv.lanes
+        def before(number: IntLike) -> IntLike:
+            """Pixels before a tile."""
+            return (number // count * self.conv.P + number % count * self.lines.tile) * pixels
+
+        if not self.conv.chain.tally:
+            for begin, stop in k.stretches(N * count * groups, unit=groups):
+                number = begin // groups
+                yield (number // count, number % count), number * -groups + begin, number * -groups + stop, (0, 0)
+            return
+        for part in k.share(end.cuts):
+            first, last = part_of(part, end.cuts, N * count)
+            end.begin(part, before(last) - before(first))
+            for number in k.range(first, last):
+                yield (number // count, number % count), 0, groups, (part, before(number) - before(first))
+
+    def tallies(self, kind: type[Tally], arguments: Mapping[str, Any]) -> bool:
+        """As the direct convolution."""
+        return self.conv.tallies(kind, arguments)
+
+    def ending(self, chain: Chain) -> Self:
+        return replace(self, conv=self.conv.ending(chain))
+
+    @property
+    def chain(self) -> Chain:
+        return self.conv.chain
+
+    def group(self, k: Builder, own: Scratch, u: Tensor, end: End, tile: Tile, spot: Spot, kb: IntLike, vectors: int,
+              filled: int) -> None:
+        """Output vectors kb .. kb + vectors - 1 of a tile, the last one with so many lanes filled or with all of them (0): the
+        sums at the points, then the way back, for two columns at a time where these give sums."""
+        conv, wide = self.conv, widths(vectors, filled, self.conv.lanes)
+        for e in k.range(self.form.side):
+            self.products(k, own["v"], u, own["m"], e, kb, wide)
+        columns = 2 if conv.chain.tally and conv.Q % 2 == 0 else 1
+        for outputs in chosen(k, tile[1], self.lines.outputs):
+            for q in k.range(0, conv.Q, columns):
+                several, part = range(columns), (spot[0], spot[1] + q * len(outputs))
+                for i in k.range(vectors - (filled > 0)):
+                    self.back(k, own["m"], end, tile, outputs, [q + j for j in several], part, kb, i, conv.lanes, None)
+                if filled:
+                    self.back(k, own["m"], end, tile, outputs, [q + j for j in several], part, kb, vectors - 1, wide[-1], filled)
+
+    def products(self, k: Builder, v: Tensor, u: Tensor, m: Tensor, e: IntLike, kb: IntLike, wide: Sequence[int]) -> None:
+        """m[e] = the direct convolution of the lines of a tile at a point."""
+        conv = self.conv
         for q0, pixels, valid, repeat in conv.column_tiles():
             for step in k.range(repeat):
                 q = q0 + step * pixels
-                cells = [[k.cell(0.0, lanes) for _ in range(vectors)] for _ in range(pixels)]
-                for c in range(conv.C) if conv.C <= 4 else k.range(conv.C):
-                    conv.channel(k, cells, valid, q, lambda column, c=c: own["v"][e, column * conv.C + c],
-                                 lambda s, i, c=c: u.vec(kb + i, e, s, c, 0, lanes=lanes))
+                cells = [[k.cell(0.0, lanes) for lanes in wide] for _ in range(pixels)]
+                for phase in k.range(self.lines.phases(e)):
+                    line = phase * self.form.side + e
+                    for c in range(conv.C) if conv.C <= 4 else k.range(conv.C):
+                        conv.channel(k, cells, valid, q, lambda column, line=line, c=c: v[line, column * conv.C + c],
+                                     lambda s, i, phase=phase, c=c: u.vec(kb + i, e, phase, s, c, 0, lanes=wide[i]))
                 for p, sums in enumerate(cells):
                     for i, cell in enumerate(sums):
-                        own["m"].store(cell.value, e, q + p, i, 0)
+                        m.store(cell.value, e, q + p, i, 0)
+
+    def back(self, k: Builder, m: Tensor, end: End, tile: Tile, outputs: range, columns: Sequence[IntLike], spot: Spot,
+             kb: IntLike, i: IntLike, lanes: int, count: int | None) -> None:
+        """The outputs of some columns out of their sums at the points, for vector kb + i."""
+        (n, t), channel, found = tile, (kb + i) * self.conv.lanes, []
+        for q in columns:
+            sums = [m.vec(e, q, i, 0, lanes=lanes) for e in range(self.form.side)]
+            for p, value in zip(outputs, self.form.collect(k, sums, self.lines.tile), strict=False):
+                found.append(end(value, *self.conv.place((n, 0, t * self.lines.tile + p), q), channel, count=count))
+        end.note(found, spot, channel, count)
 
 
-def lines_pay(conv: ConvDirect) -> bool:
-    """Whether a convolution has such windows, and the way by the points beats the direct one by an eighth at least.
+def lines_for(conv: ConvDirect, batch: int, fixed: bool) -> WinogradLines | None:
+    """The way by the points where it beats the direct one by an eighth at least, or nothing.
 
-    In cycles for an image, as measured: a product takes one, and 60 a vector of v or of outputs on its way.
+    Of two forms the larger one, which rounds more, has to save a twelfth. fixed: u is made once for all runs, as in inference.
 
-    >>> taps = Taps(5, 0, 1, 1)
-    >>> [lines_pay(ConvDirect(C, 14, 14, 6, 10, 10, (5, 5), taps, taps, lanes=8)) for C in (1, 6)]
-    [False, True]
+    >>> taps, strided = Taps(5, 0, 1, 1), Taps(7, -3, 1, 2)
+    >>> convs = [ConvDirect(C, 14, 14, 6, 10, 10, (5, 5), taps, taps, lanes=8) for C in (1, 6)]
+    >>> first = ConvDirect(3, 224, 224, 64, 112, 112, (7, 7), strided, strided)
+    >>> [kernel and kernel.lines.tile for kernel in (lines_for(conv, 64, False) for conv in (*convs, first))]
+    [None, 5, 5]
     """
     rows = conv.rows
-    flat = conv.depth.D == conv.depth.out_size == conv.groups == 1 and conv.out_step == (1, 1)
-    if not flat or (rows.count, rows.gap, rows.step) != (TAPS, 1, 1):
-        return False
-    lines, blocks = Lines(conv.H, conv.P, rows.first), -(-conv.K // conv.lanes)
-    products = conv.C * blocks * sum(len(conv.columns.inside(q, conv.W)) for q in range(conv.Q))
-    direct = products * sum(len(rows.inside(p, conv.H)) for p in range(conv.P))
-    return direct > 1.125 * lines.count * (SIDE * products + 60 * (conv.W * conv.C / conv.lanes + conv.Q * blocks))
+    if conv.depth.D != 1 or conv.depth.out_size != 1 or conv.groups != 1 or rows.gap != 1 or rows.count <= rows.step:
+        return None
+    forms = [form for form in FORMS if form.tile(-(-rows.count // rows.step)) > 1]
+    best, limit = None, width(conv) * sum(len(rows.inside(p, conv.H)) for p in range(conv.P)) / 1.125
+    for form in forms:
+        cost = lines_cost(conv, form, batch, fixed)
+        if cost < limit:
+            best, limit = form, 11 / 12 * cost
+    return WinogradLines(conv, best) if best else None
+
+
+def width(conv: ConvDirect) -> float:
+    """Cycles of a row of taps for a line of outputs: a product takes one, half of one in at most half of the lanes."""
+    full, filled = divmod(conv.K, conv.lanes)
+    vectors = full + (narrow(filled, conv.lanes) / conv.lanes if filled else 0)
+    return conv.C * vectors * sum(len(conv.columns.inside(q, conv.W)) for q in range(conv.Q))
+
+
+def lines_cost(conv: ConvDirect, form: Form, batch: int, fixed: bool) -> float:
+    """Cycles for an image, as measured: a product takes one, 7 a vector of v or of outputs on its way for each point.
+
+    A vector of u takes 16 where it is made anew, or 8 where it comes from memory, once for a batch; and for each tile what it
+    takes to come from the caches below the second one.
+    """
+    kernel = WinogradLines(conv, form)
+    lines, blocks, u = kernel.lines, kernel.blocks, kernel.filter.floats() / conv.lanes
+    ways = 7 * (lines.lines * conv.W * conv.C / conv.lanes + form.side * conv.Q * blocks)
+    again = 0 if u <= NEAR else 1 if u <= FAR else 6
+    return lines.count * (form.products(lines.taps) * width(conv) + ways + again * u) + (8 if fixed else 16) * u / batch
+
+
+NEAR, FAR = 2**14, 2**18
+"""Vectors of u that stay in a core's second-level cache, and in the last one beside other arrays."""

@@ -26,7 +26,7 @@ from striate.cpu.kernels.scratch import round_up
 from striate.cpu.kernels.tally import PARTS
 from striate.cpu.kernels.winograd import FOUR
 from striate.cpu.kernels.winograd_cost import winograd_form, winograd_pays
-from striate.cpu.kernels.winograd_lines import WinogradLines, lines_pay
+from striate.cpu.kernels.winograd_lines import lines_for
 from striate.cpu.kernels.winograd_lines_weights import WinogradLinesWeights, lines_weights_pay
 from striate.cpu.kernels.winograd_weights import WinogradWeights, winograd_weights_for, winograd_weights_pays
 from striate.cpu.layout import Packed, channels_last
@@ -98,7 +98,7 @@ def convolution(low: Lowering, group: Group) -> None:
         _winograd(low, kernel, WinogradFilter(C, K, form.lanes, form=points), w, N=N, x=source, **places)
         return
     taps = tuple(taps_of(v) for v in window_axes(op.window))
-    _direct(low, direct(low, x.shape, y.shape, op, taps, chain=chain), N, source, w, places)
+    _direct(low, direct(low, x.shape, y.shape, op, taps, chain=chain), N, weight, source, w, places)
 
 
 def taps_of(window: Window) -> Taps:
@@ -165,13 +165,13 @@ def _winograd(low: Lowering, kernel: ConvWinograd, filters: WinogradFilter, w: B
     low.call(kernel, u=u, scratch=low.buffer("scratch", kernel.scratch_floats() * low.threads), **places)
 
 
-def _direct(low: Lowering, conv: ConvDirect, N: int, x: Buffer, w: Buffer, places: dict[str, Buffer],
+def _direct(low: Lowering, conv: ConvDirect, N: int, source: Value, x: Buffer, w: Buffer, places: dict[str, Buffer],
             partial: bool = False) -> None:
-    """A direct convolution, by Winograd's points down its lines where this pays."""
-    if low.precise or type(conv) is not ConvDirect or not lines_pay(conv):
+    """A direct convolution with the parameter `source`, by Winograd's points down its lines where this pays."""
+    kernel = None if low.precise or type(conv) is not ConvDirect else lines_for(conv, N, is_fixed(low, source))
+    if kernel is None:
         low.call(conv, partial, N=N, x=x, w=w, **places)
         return
-    kernel = WinogradLines(conv)
     u = low.buffer("winograd.filter", kernel.filter.floats())
     low.call(kernel.filter, w=w, u=u)
     scratch = low.buffer("scratch", kernel.scratch_floats() * low.threads)
@@ -205,7 +205,7 @@ def input_gradient(low: Lowering, group: Group) -> None:
         low.call(DepthwisePhases(by_channel), N=N, x=source, w=w, **places)
         return
     for kernel in kernels:
-        _direct(low, kernel, N, source, w, places, partial=True)
+        _direct(low, kernel, N, weight, source, w, places, partial=True)
 
 
 def phases(low: Lowering, op: Any, dy: Sequence[int], dx: Sequence[int], chain: Chain) -> Iterator[ConvDirect]:
