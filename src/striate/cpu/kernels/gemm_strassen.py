@@ -123,6 +123,11 @@ class GemmStrassen(Kernel):
         return PRODUCTS * self.C // 2 * self.vectors
 
     @property
+    def rows_asked(self) -> int:
+        """Rows of the next tile for which a product asks."""
+        return -(-self.pixels // PRODUCTS)
+
+    @property
     def asking(self) -> tuple[int, int]:
         """Up to which product a tile asks for lines of u, and then of x, one for two channels: all tiles for all lines."""
         of_u = self.u_lines / self.tiles if self.u_lines * self.groups * self.lanes > LARGE else 0
@@ -197,14 +202,14 @@ class Tile:
         (self.x, self.u), (self.block, self.group, self.t), self.spot = read, at, spot
         self.sizes, self.k, self.end, self.sums, self.aside = sizes, k, end, own["sums"], own["aside"]
         self.panel = self.u.view(self.u.shape[1:], offset=once(k, self.u.flat((self.group, 0, 0, 0, 0))))
+        self.next = self.following()
         self.cells = [[k.cell(0.0, sizes.lanes) for _ in range(sizes.vectors)] for _ in range(sizes.pixels)]
 
     def build(self) -> None:
-        """All seven products; what the chain reads is asked for before the one that completes a quarter."""
+        """All seven products."""
         s1, s2, s3, s4 = (self.of_sums(i) for i in range(4))
         self.multiply(A11_B11, self.of_x(0, 0))
         self.keep(U)
-        self.fetch(0, 0)
         self.multiply(A12_B21, self.of_x(0, 1))
         self.finish(0, 0)
         self.resume(U)
@@ -212,17 +217,22 @@ class Tile:
         self.keep(U)
         self.multiply(S1_T1, s1)
         self.keep(V)
-        self.fetch(0, 1)
         self.multiply(S4_B22, s4)
         self.finish(0, 1)
         self.clear()
-        self.fetch(1, 1)
         self.multiply(S3_T3, s3)
         self.finish(1, 1, plus=V)
         self.add(U)
-        self.fetch(1, 0)
         self.multiply(A22_T4, self.of_x(1, 1))
         self.finish(1, 0)
+
+    def following(self) -> tuple[IntLike, IntLike]:
+        """The first row and column of the next tile."""
+        k, sizes = self.k, self.sizes
+        tile = (self.block * sizes.groups + self.group) * sizes.tiles + self.t // sizes.pixels + 1
+        group, t = once(k, tile // sizes.tiles), tile % sizes.tiles
+        row, column = group // sizes.groups * sizes.rows + t * sizes.pixels, group % sizes.groups * (sizes.vectors * sizes.lanes)
+        return once(k, row), once(k, column)
 
     def of_sums(self, number: int) -> list[Tensor]:
         """The tile's rows of S1, S2, S3 or S4, counted from 0."""
@@ -267,17 +277,27 @@ class Tile:
             cell.set(0.0)
 
     def multiply(self, number: int, rows: list[Tensor]) -> None:
-        """Add one of the seven products to the sums."""
-        k, sizes, ahead = self.k, self.sizes, self.ahead(number)
-        for first in k.range(0, sizes.C // 2, 2):
-            if ahead:
-                k.prefetch(ahead, (first // 2, 0))
-            for c in (first, first + 1):
-                weights = [self.panel.vec(number, c, v, 0, lanes=sizes.lanes) for v in range(sizes.vectors)]
-                for row, cells in zip(rows, self.cells, strict=True):
-                    pixel = k.splat(row[c], sizes.lanes)
-                    for cell, weight in zip(cells, weights, strict=True):
-                        cell.fma(pixel, weight)
+        """Add one of the seven products to the sums; meanwhile ask for what the chain will read, a share in each stretch."""
+        k, sizes, ahead, lines = self.k, self.sizes, self.ahead(number), self.lines(number)
+        stretches = math.gcd(lines, sizes.C // 4)
+        share, size = lines // stretches, sizes.C // 2 // stretches
+        for stretch in k.range(stretches):
+            for line in range(share):
+                self.fetch(number, stretch * share + line)
+            for first in k.range(stretch * size, stretch * size + size, 2):
+                if ahead:
+                    k.prefetch(ahead, (first // 2, 0))
+                for c in (first, first + 1):
+                    self.add_channel(number, rows, c)
+
+    def add_channel(self, number: int, rows: list[Tensor], c: IntLike) -> None:
+        """One channel of a product."""
+        k, sizes = self.k, self.sizes
+        weights = [self.panel.vec(number, c, v, 0, lanes=sizes.lanes) for v in range(sizes.vectors)]
+        for row, cells in zip(rows, self.cells, strict=True):
+            pixel = k.splat(row[c], sizes.lanes)
+            for cell, weight in zip(cells, weights, strict=True):
+                cell.fma(pixel, weight)
 
     def ahead(self, number: int) -> Tensor | None:
         """The lines that a product asks for, of the next group's u or of the next block of x; each tile has its own."""
@@ -292,10 +312,18 @@ class Tile:
             return self.x.view((lines, LINE), offset=once(self.k, after + part * (lines * LINE)))
         return None
 
-    def fetch(self, *quarter: int) -> None:
-        """Ask for what the chain reads at a quarter of y."""
-        for i, v, _ in self.each():
-            self.end.fetch(*self.place(quarter, i, v))
+    def lines(self, number: int) -> int:
+        """Lines of an array that the chain reads for which a product asks: those of one row or two of the next tile."""
+        sizes = self.sizes
+        rows = min(sizes.rows_asked, sizes.pixels - number * sizes.rows_asked)
+        return max(rows, 0) * 4 * sizes.vectors if self.end.asked else 0
+
+    def fetch(self, number: int, line: IntLike) -> None:
+        """Ask for one of them; they are counted along a row, which has lines in all quarters."""
+        sizes, (row, column) = self.sizes, self.next
+        i, side, v = line // (4 * sizes.vectors), line // sizes.vectors, line % sizes.vectors
+        row = row + (number * sizes.rows_asked + i + side // 2 % 2 * sizes.half)
+        self.end.fetch(row, column + (side % 2 * (sizes.K // 2) + v * sizes.lanes))
 
     def finish(self, *quarter: int, plus: int | None = None) -> None:
         """The sums, with U or V, are a quarter of y. Below the last row of an odd number there is none."""
