@@ -40,6 +40,34 @@ def test_error_of_layers(C, K, size, images):
     assert error(net(x), exact(net, x)) < BOUND
 
 
+@pytest.mark.parametrize("stride, size, fast", [
+    (2, (28, 28), True), (2, (27, 27), True), ((1, 2), (14, 28), True), ((3, 1), (40, 14), True), (2, (26, 26), False),
+], ids=str)  # fmt: skip
+def test_strides(stride, size, fast):
+    """Pixels are read where they lie, if lines fall into tiles; those between may be anything."""
+    dense = layer(256, 512)
+    net, x = nn.Conv2d(256, 512, 1, stride=stride), np.full((2, 256, *size), np.nan, np.float32)
+    net.load_state_dict(dense.state_dict())
+    down, along = (stride, stride) if isinstance(stride, int) else stride
+    met = floats(*x[:, :, ::down, ::along].shape)
+    x[:, :, ::down, ::along] = met
+    assert ("GemmStrassen" in kernels(net, x)) == fast
+    assert error(net(x), exact(dense, met)) < BOUND
+
+
+def test_gradients_of_strided_layers():
+    """As those of the pixels alone, and zeros between."""
+    dense, strided = layer(256, 512), nn.Conv2d(256, 512, 1, stride=2)
+    strided.load_state_dict(dense.state_dict())
+    x, dy = floats(8, 256, 28, 28), floats(8, 512, 14, 14)
+    (y, back), (wanted, dense_back) = st.vjp(strided, x), st.vjp(dense, np.ascontiguousarray(x[:, :, ::2, ::2]))
+    (dx, found), (dense_dx, expected) = back(dy), dense_back(dy)
+    assert error(y, wanted) < BOUND and error(dx[:, :, ::2, ::2], dense_dx) < BOUND
+    assert np.count_nonzero(dx) <= dense_dx.size
+    for name, gradient in expected.items():
+        assert error(found[name], gradient) < BOUND
+
+
 def test_weights_may_change():
     net, x = layer(128, 256), floats(1, 128, 28, 28)
     before = np.array(net(x))

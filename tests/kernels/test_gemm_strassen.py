@@ -8,8 +8,9 @@ from tests.kernels.harness import MACHINES, apply, blank, close, floats, for_thr
 
 from striate import ops
 from striate.cpu.kernels import gemm_strassen
-from striate.cpu.kernels.gemm_strassen import GemmStrassen, StrassenWeights, strassen_for, strassen_pays
+from striate.cpu.kernels.gemm_strassen import GemmStrassen, Met, StrassenWeights
 from striate.cpu.kernels.pointwise import Chain
+from striate.cpu.kernels.strassen_cost import strassen_for, strassen_pays
 from striate.cpu.layout import Packed
 from striate.kernel.machine import named
 
@@ -22,6 +23,7 @@ CASES = [  # blocks, rows of a block, pixels, C, groups of columns, vectors
     (4, 7, 2, 4, 1, 1),
     (2, 13, 7, 36, 1, 2),
     (5, 3, 1, 52, 2, 3),
+    (2, 20, 10, 64, 1, 1),
 ]
 each_machine = pytest.mark.parametrize("meaning", MACHINES)
 each = pytest.mark.parametrize("case", CASES, ids=str)
@@ -79,6 +81,22 @@ def test_chain_ends_every_quarter(case, meaning):
     close(got, np.maximum(x @ w.T + bias + residual, 0), 1e-5, f"{kernel} {meaning}")
 
 
+@each_machine
+@pytest.mark.parametrize("strided", [  # pixels of a tile, rows of a block, P, Q, H, W, strides
+    (2, 4, 4, 4, 8, 8, 2, 2), (3, 6, 3, 6, 5, 16, 2, 3), (1, 2, 2, 3, 7, 3, 4, 1), (2, 8, 2, 4, 2, 7, 1, 2),
+], ids=str)  # fmt: skip
+def test_pixels_of_a_strided_convolution(strided, meaning):
+    """Rows are read where they lie in two images; the pixels between are not numbers."""
+    pixels, rows, P, Q, H, W, down, along = strided
+    lanes = MACHINES[meaning].lanes
+    kernel = GemmStrassen(12, 4 * lanes, rows, lanes, pixels, met=Met(P, Q, H * W, down * W, along))
+    x, w = np.full((2, H, W, 12), np.nan, np.float32), floats(kernel.K, 12, seed=1)
+    x[:, ::down, ::along] = met = floats(2, P, Q, 12)
+    M = 2 * P * Q
+    y = for_threads(kernel, meaning, "y0", M=M, x=x, u=prepared(kernel, w, meaning), y0=blank(M, kernel.K))
+    close(y, met.reshape(M, 12) @ w.T, 1e-5, f"{kernel} {meaning}")
+
+
 @pytest.mark.parametrize("case", CASES[2:5], ids=str)
 def test_large_weights_are_asked_for(case, monkeypatch):
     """Asking changes no numbers."""
@@ -111,6 +129,14 @@ def test_where_it_pays():
     assert not strassen_pays(GemmStrassen(32, 64, rows=98), 3136, True)
     assert strassen_for(machine, 16, 14 * 14, 512, 512, fixed=False)
     assert not strassen_for(machine, 1, 14 * 14, 512, 512, fixed=False)
+
+
+def test_tiles_lie_in_one_line_of_a_strided_convolution():
+    machine = named("avx512")
+    for side, rows, pixels in ((28, 98, 7), (16, 64, 8), (24, 96, 8), (13, None, None)):
+        met = Met(side, side, 4 * side * side, 4 * side, 2)
+        found = strassen_for(machine, 1, side * side, 512, 1024, fixed=True, met=met)
+        assert found is None if rows is None else (found and found.met == met and (found.rows, found.pixels) == (rows, pixels))
 
 
 @pytest.mark.parametrize("wrong", [

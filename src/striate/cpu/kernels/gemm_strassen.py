@@ -13,8 +13,10 @@ number of rows the half above has one more, which meets zeros below.
 
 Layouts   x (M, C)   w (K/lanes, C, lanes)   u (groups, 7, C/2, vectors * lanes): in the order in which a tile reads   y (M, K)
           M a multiple of `rows`, half of them (rounded up) of `pixels`, C of 4, K of 2 * vectors * lanes
+          rows of x may be the pixels that a strided convolution meets, those of a tile in one line
 Work      a task is a group of columns of both halves in one block of rows; S is made by each thread that works on the block.
-          Meanwhile the rows of the next block are asked for, and the next group's part of a u that is large.
+          Meanwhile the rows of the next block are asked for, the next group's part of a u that is large, and what the chain
+          reads at the next tile: a few lines at a time, as a core has room for about 24 requests.
 Scratch   S1 to S4, U and V: a thread's own
 Registers `pixels` rows x `vectors` sums + `vectors` weights + 1 broadcast
 Errors    measured two to three times those of a plain product, beside the largest number of a block: S4 and T4 are sums of four
@@ -38,17 +40,13 @@ from striate.cpu.kernels.pointwise import Chain, End, Spot
 from striate.cpu.kernels.scratch import Shape, floats, packed_shape, private
 from striate.cpu.kernels.tally import LEAST_ROWS, PARTS, Tally
 from striate.kernel.language import Builder, Cell, IntLike, Num, Tensor
-from striate.kernel.machine import LINE, Machine
+from striate.kernel.machine import LINE
 
 PRODUCTS = 7
 A11_B11, A12_B21, S2_T2, S1_T1, S4_B22, S3_T3, A22_T4 = range(PRODUCTS)
 U, V = range(2)
 LARGE = 2**17
 """Floats of a u that the second-level cache does not keep beside the rows."""
-BLOCK = 100
-"""Rows of a block at most: S, the rows and what a group of columns reads of u stay in a second-level cache of 1 MB."""
-TASKS = 8
-"""Fewer are not shared well by threads."""
 Place = tuple[IntLike, IntLike, IntLike]
 
 
@@ -83,8 +81,24 @@ class StrassenWeights(Kernel):
 
 
 @dataclass(frozen=True)
+class Met:
+    """The pixels that a strided 1x1 convolution meets: images of `size` pixels, lines `down` pixels apart, P of Q pixels each
+    `along` apart."""
+
+    P: int
+    Q: int
+    size: int
+    down: int
+    along: int
+
+    def __call__(self, row: IntLike) -> IntLike:
+        """The pixel that is a row of the product."""
+        return row // (self.P * self.Q) * self.size + row // self.Q % self.P * self.down + row % self.Q * self.along
+
+
+@dataclass(frozen=True)
 class GemmStrassen(Tallying):
-    """Sizes and choices of one product; see the head of this file and `strassen_for`. rows: of a block.
+    """Sizes and choices of one product; see the head of this file and strassen_cost.py. rows: of a block.
 
     >>> GemmStrassen(512, 512, rows=98).scratch_floats() * 4 // 1024
     214
@@ -97,6 +111,7 @@ class GemmStrassen(Tallying):
     pixels: int = 7
     vectors: int = 2
     chain: Chain = Chain()
+    met: Met | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -123,10 +138,15 @@ class GemmStrassen(Tallying):
         return PRODUCTS * self.C // 2 * self.vectors
 
     @property
+    def rows_asked(self) -> int:
+        """Rows of the next tile for which a product asks."""
+        return -(-self.pixels // PRODUCTS)
+
+    @property
     def asking(self) -> tuple[int, int]:
         """Up to which product a tile asks for lines of u, and then of x, one for two channels: all tiles for all lines."""
         of_u = self.u_lines / self.tiles if self.u_lines * self.groups * self.lanes > LARGE else 0
-        of_x = self.rows * self.C / LINE / self.groups / self.tiles
+        of_x = 0 if self.met else self.rows * self.C / LINE / self.groups / self.tiles
         first, more = (math.ceil(lines / (self.C // 4)) for lines in (of_u, of_x))
         return min(first, PRODUCTS), min(first + more, PRODUCTS)
 
@@ -143,7 +163,7 @@ class GemmStrassen(Tallying):
     def build(self, k: Builder) -> None:
         M, groups = k.int("M"), self.groups
         blocks = M // self.rows
-        x = k.tensor("x", (blocks, self.rows, 2, self.C // 2))
+        x = k.tensor("x", (M // self.met.P // self.met.Q * self.met.size if self.met else M, 2, self.C // 2))
         u = k.tensor("u", (groups, PRODUCTS, self.C // 2, self.vectors, self.lanes))
         end, own = self.chain.bind(k, (M, self.K)), private(k, self.scratch())
 
@@ -174,11 +194,16 @@ class GemmStrassen(Tallying):
         """With a block at least for each part."""
         return arguments["M"] >= max(LEAST_ROWS, PARTS * self.rows)
 
+    def pixel(self, row: IntLike) -> IntLike:
+        """Where a row lies in x."""
+        return self.met(row) if self.met else row
+
     def add_quarters(self, k: Builder, x: Tensor, sums: Tensor, block: IntLike, t: IntLike, alone: bool = False) -> None:
         """A row of S1 to S4; alone: there is none below it."""
+        above, below = (self.pixel(block * self.rows + t + low * self.half) for low in range(2))
         for c, lanes, count in k.vectors(self.C // 2):
-            a11, a12 = (x.vec(block, t, right, c, lanes=lanes, count=count) for right in range(2))
-            a21, a22 = (k.constant(0.0, lanes) if alone else x.vec(block, t + self.half, right, c, lanes=lanes, count=count)
+            a11, a12 = (x.vec(above, right, c, lanes=lanes, count=count) for right in range(2))
+            a21, a22 = (k.constant(0.0, lanes) if alone else x.vec(below, right, c, lanes=lanes, count=count)
                         for right in range(2))
             s1 = a21 + a22
             s2 = s1 - a11
@@ -194,14 +219,14 @@ class Tile:
         (self.x, self.u), (self.block, self.group, self.t), self.spot = read, at, spot
         self.sizes, self.k, self.end, self.sums, self.aside = sizes, k, end, own["sums"], own["aside"]
         self.panel = self.u.view(self.u.shape[1:], offset=once(k, self.u.flat((self.group, 0, 0, 0, 0))))
+        self.next = self.following()
         self.cells = [[k.cell(0.0, sizes.lanes) for _ in range(sizes.vectors)] for _ in range(sizes.pixels)]
 
     def build(self) -> None:
-        """All seven products; what the chain reads is asked for before the one that completes a quarter."""
+        """All seven products."""
         s1, s2, s3, s4 = (self.of_sums(i) for i in range(4))
         self.multiply(A11_B11, self.of_x(0, 0))
         self.keep(U)
-        self.fetch(0, 0)
         self.multiply(A12_B21, self.of_x(0, 1))
         self.finish(0, 0)
         self.resume(U)
@@ -209,17 +234,22 @@ class Tile:
         self.keep(U)
         self.multiply(S1_T1, s1)
         self.keep(V)
-        self.fetch(0, 1)
         self.multiply(S4_B22, s4)
         self.finish(0, 1)
         self.clear()
-        self.fetch(1, 1)
         self.multiply(S3_T3, s3)
         self.finish(1, 1, plus=V)
         self.add(U)
-        self.fetch(1, 0)
         self.multiply(A22_T4, self.of_x(1, 1))
         self.finish(1, 0)
+
+    def following(self) -> tuple[IntLike, IntLike]:
+        """The first row and column of the next tile."""
+        k, sizes = self.k, self.sizes
+        tile = (self.block * sizes.groups + self.group) * sizes.tiles + self.t // sizes.pixels + 1
+        group, t = once(k, tile // sizes.tiles), tile % sizes.tiles
+        row, column = group // sizes.groups * sizes.rows + t * sizes.pixels, group % sizes.groups * (sizes.vectors * sizes.lanes)
+        return once(k, row), once(k, column)
 
     def of_sums(self, number: int) -> list[Tensor]:
         """The tile's rows of S1, S2, S3 or S4, counted from 0."""
@@ -229,10 +259,12 @@ class Tile:
 
     def of_x(self, low: int, right: int) -> list[Tensor]:
         """The tile's rows of a quarter of x. Where the last one has none below it, it is read again, for nothing."""
-        k, x, sizes, row = self.k, self.x, self.sizes, self.t + low * self.sizes.half
-        starts = [once(k, x.flat((self.block, row, right, 0))) + i * sizes.C for i in range(sizes.pixels)]
+        k, x, sizes = self.k, self.x, self.sizes
+        row, step = self.block * sizes.rows + self.t + low * sizes.half, sizes.C * (sizes.met.along if sizes.met else 1)
+        starts = [once(k, x.flat((sizes.pixel(row), right, 0))) + i * step for i in range(sizes.pixels)]
         if low and sizes.rows % 2:
-            starts[-1] = once(k, x.flat((self.block, k.min(row + (sizes.pixels - 1), sizes.rows - 1), right, 0)))
+            last = k.min(row + (sizes.pixels - 1), self.block * sizes.rows + (sizes.rows - 1))
+            starts[-1] = once(k, x.flat((last, right, 0)))
         return [x.view((sizes.C // 2,), offset=start) for start in starts]
 
     def each(self) -> Iterator[tuple[int, int, Cell]]:
@@ -264,17 +296,27 @@ class Tile:
             cell.set(0.0)
 
     def multiply(self, number: int, rows: list[Tensor]) -> None:
-        """Add one of the seven products to the sums."""
-        k, sizes, ahead = self.k, self.sizes, self.ahead(number)
-        for first in k.range(0, sizes.C // 2, 2):
-            if ahead:
-                k.prefetch(ahead, (first // 2, 0))
-            for c in (first, first + 1):
-                weights = [self.panel.vec(number, c, v, 0, lanes=sizes.lanes) for v in range(sizes.vectors)]
-                for row, cells in zip(rows, self.cells, strict=True):
-                    pixel = k.splat(row[c], sizes.lanes)
-                    for cell, weight in zip(cells, weights, strict=True):
-                        cell.fma(pixel, weight)
+        """Add one of the seven products to the sums; meanwhile ask for what the chain will read, a share in each stretch."""
+        k, sizes, ahead, lines = self.k, self.sizes, self.ahead(number), self.lines(number)
+        stretches = math.gcd(lines, sizes.C // 4)
+        share, size = lines // stretches, sizes.C // 2 // stretches
+        for stretch in k.range(stretches):
+            for line in range(share):
+                self.fetch(number, stretch * share + line)
+            for first in k.range(stretch * size, stretch * size + size, 2):
+                if ahead:
+                    k.prefetch(ahead, (first // 2, 0))
+                for c in (first, first + 1):
+                    self.add_channel(number, rows, c)
+
+    def add_channel(self, number: int, rows: list[Tensor], c: IntLike) -> None:
+        """One channel of a product."""
+        k, sizes = self.k, self.sizes
+        weights = [self.panel.vec(number, c, v, 0, lanes=sizes.lanes) for v in range(sizes.vectors)]
+        for row, cells in zip(rows, self.cells, strict=True):
+            pixel = k.splat(row[c], sizes.lanes)
+            for cell, weight in zip(cells, weights, strict=True):
+                cell.fma(pixel, weight)
 
     def ahead(self, number: int) -> Tensor | None:
         """The lines that a product asks for, of the next group's u or of the next block of x; each tile has its own."""
@@ -285,14 +327,22 @@ class Tile:
             return self.u.view((lines, sizes.lanes), offset=once(self.k, after + part * (lines * sizes.lanes)))
         if number < last:
             part = (self.group * sizes.tiles + tile) * (last - first) + (number - first)
-            after = self.x.flat((self.block + 1, 0, 0, 0))
+            after = self.x.flat(((self.block + 1) * sizes.rows, 0, 0))
             return self.x.view((lines, LINE), offset=once(self.k, after + part * (lines * LINE)))
         return None
 
-    def fetch(self, *quarter: int) -> None:
-        """Ask for what the chain reads at a quarter of y."""
-        for i, v, _ in self.each():
-            self.end.fetch(*self.place(quarter, i, v))
+    def lines(self, number: int) -> int:
+        """Lines of an array that the chain reads for which a product asks: those of one row or two of the next tile."""
+        sizes = self.sizes
+        rows = min(sizes.rows_asked, sizes.pixels - number * sizes.rows_asked)
+        return max(rows, 0) * 4 * sizes.vectors if self.end.asked else 0
+
+    def fetch(self, number: int, line: IntLike) -> None:
+        """Ask for one of them; they are counted along a row, which has lines in all quarters."""
+        sizes, (row, column) = self.sizes, self.next
+        i, side, v = line // (4 * sizes.vectors), line // sizes.vectors, line % sizes.vectors
+        row = row + (number * sizes.rows_asked + i + side // 2 % 2 * sizes.half)
+        self.end.fetch(row, column + (side % 2 * (sizes.K // 2) + v * sizes.lanes))
 
     def finish(self, *quarter: int, plus: int | None = None) -> None:
         """The sums, with U or V, are a quarter of y. Below the last row of an odd number there is none."""
@@ -318,45 +368,3 @@ class Tile:
         (low, right), sizes = quarter, self.sizes
         row = self.block * sizes.rows + self.t + (low * sizes.half + i)
         return row, (self.group * sizes.vectors + v) * sizes.lanes + right * (sizes.K // 2)
-
-
-def strassen_for(machine: Machine, images: int, rows: int, C: int, K: int, fixed: bool,
-                 chain: Chain = Chain()) -> GemmStrassen | None:
-    """The choices for so many images of `rows` rows each; None where it does not fit, does not pay or was not measured.
-
-    fixed: u is made once for all runs, as in inference, and not for each.
-
-    Blocks are parts of an image, so that no image's numbers are rounded, or made infinite, by another's.
-
-    >>> from striate.kernel.machine import named
-    >>> found = strassen_for(named("avx512"), 1, 14 * 14, 512, 512, fixed=True)
-    >>> found.rows, found.pixels
-    (98, 7)
-    """
-    if machine.registers < 32 or machine.lanes < LINE or C % 4 or K % (4 * machine.lanes):
-        return None
-    M = images * rows
-    fits = [GemmStrassen(C, K, n, machine.lanes, pixels, chain=chain) for n in range(2, min(rows, BLOCK) + 1) if rows % n == 0
-            for pixels in (8, 7, 6, 5) if -(-n // 2) % pixels == 0]
-    best = min(fits, key=lambda kernel: strassen_cost(kernel, M, fixed), default=None)
-    return best if best and M // best.rows * best.groups >= TASKS and strassen_pays(best, M, fixed) else None
-
-
-def strassen_pays(kernel: GemmStrassen, M: int, fixed: bool) -> bool:
-    """Whether it beats the plain product of M rows by a fiftieth at least, as `strassen_cost` and the products have it.
-
-    >>> strassen_pays(GemmStrassen(64, 256, rows=98), 784, True), strassen_pays(GemmStrassen(32, 64, rows=98), 784, True)
-    (True, False)
-    """
-    return 2 * kernel.vectors * (kernel.C + 3) > 1.02 * strassen_cost(kernel, M, fixed)
-
-
-def strassen_cost(kernel: GemmStrassen, M: int, fixed: bool) -> float:
-    """Cycles for one of M rows and a group of columns of both halves, on a core with one product a cycle.
-
-    Measured: a tile takes 350 cycles beside its products, a vector of S two and a half, a line of u one for each block and two
-    more the first time, as there are 7 for 4 of a plain product. Where u is made anew, a line takes 16, the speed of memory.
-    """
-    sums = 2.5 * 4 * kernel.C / 2 / kernel.lanes / kernel.groups
-    block = (kernel.u_lines + 350 / kernel.pixels + sums) * kernel.half + kernel.u_lines
-    return block / kernel.rows + (2 if fixed else 16) * kernel.u_lines / M

@@ -208,12 +208,17 @@ class End:
         chain.run(self.k, values, self.results, index, count)
         return values
 
+    @property
+    def asked(self) -> list[Tensor]:
+        """What the chain reads beside its head, vector by vector."""
+        read = {ref for _, refs in self.chain.steps for ref in refs}
+        pairs = zip(self.chain.operands, self.sources, strict=True)
+        return [source for i, (kind, source) in enumerate(pairs, 1) if kind == FULL and i in read]
+
     def fetch(self, *index: IntLike) -> None:
         """Ask the memory for what the chain will read there, while other work goes on."""
-        read = {ref for _, refs in self.chain.steps for ref in refs}
-        for i, (kind, source) in enumerate(zip(self.chain.operands, self.sources, strict=True)):
-            if kind == FULL and i + 1 in read:
-                self.k.prefetch(source, index)
+        for source in self.asked:
+            self.k.prefetch(source, index)
 
     @property
     def cuts(self) -> int:

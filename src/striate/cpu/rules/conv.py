@@ -19,10 +19,11 @@ from striate.cpu.kernels.conv_weights_rows import ConvWeightsRows
 from striate.cpu.kernels.conv_winograd import ConvWinograd, Pads, WinogradFilter, balanced, winograd_for
 from striate.cpu.kernels.depthwise import Depthwise, DepthwisePhases, DepthwiseWeights
 from striate.cpu.kernels.gemm import Gemm, GemmWeights
-from striate.cpu.kernels.gemm_strassen import StrassenWeights, strassen_for
+from striate.cpu.kernels.gemm_strassen import GemmStrassen, Met, StrassenWeights
 from striate.cpu.kernels.pack import AddParts
 from striate.cpu.kernels.pointwise import Chain
 from striate.cpu.kernels.scratch import round_up
+from striate.cpu.kernels.strassen_cost import strassen_for
 from striate.cpu.kernels.tally import PARTS
 from striate.cpu.kernels.winograd import FOUR
 from striate.cpu.kernels.winograd_cost import winograd_form, winograd_pays
@@ -79,6 +80,15 @@ def pointwise_convolution(window: tuple[Window, ...], groups: int) -> bool:
     return groups == 1 and all(w.size == w.stride == 1 and w.pads == (0, 0) for w in window)
 
 
+def pixels_met(x: Sequence[int], y: Sequence[int], op: Any) -> Met | None:
+    """The pixels that a 1x1 convolution with strides meets, which are the rows of a matrix product."""
+    slices, rows, columns = window_axes(op.window)
+    if op.groups > 1 or slices != Window(1) or any(w.size > 1 or w.pads != (0, 0) for w in (rows, columns)):
+        return None
+    (_, H, W), (_, P, Q) = axes(x[2:]), axes(y[2:])
+    return Met(P, Q, H * W, rows.stride * W, columns.stride) if (P, Q) != (H, W) else None
+
+
 @rule(ops.Conv1d, ops.Conv2d, ops.Conv3d)
 def convolution(low: Lowering, group: Group) -> None:
     node = group.node
@@ -88,8 +98,9 @@ def convolution(low: Lowering, group: Group) -> None:
     y = node.output
     chain, places = low.chain(group, channels_last(y.shape), bias=bias[0] if bias else None)
     (N, C), K, (_, H, W), (_, P, Q) = x.shape[:2], y.shape[1], axes(x.shape[2:]), axes(y.shape[2:])
-    if pointwise_convolution(op.window, op.groups):
-        matrix_product(low, weight, form, (N, math.prod(y.shape[2:])), source, w, chain, places)
+    rows, met = (N, math.prod(y.shape[2:])), pixels_met(x.shape, y.shape, op)
+    if pointwise_convolution(op.window, op.groups) or (met and strassen(low, weight, form, rows, chain, met)):
+        matrix_product(low, weight, form, rows, source, w, chain, places, met)
         return
     fixed = is_fixed(low, weight)
     if winograd_fits(low, op.window, op.groups) and winograd_pays(C, K, P, Q, N, fixed):
@@ -120,12 +131,18 @@ def direct(low: Lowering, x: Sequence[int], y: Sequence[int], op: Any, taps: Seq
     return ConvDirect(*sizes, lanes=lanes, pixels=pixels, vectors=vectors, **more)
 
 
+def strassen(low: Lowering, weight: Value, form: Packed, rows: tuple[int, int], chain: Chain,
+             met: Met | None = None) -> GemmStrassen | None:
+    """The kernel for (images, rows of each), where it pays and its rounding is allowed."""
+    C, K = (form.K, form.C) if form.turned else (form.C, form.K)
+    return None if low.precise else strassen_for(low.machine, *rows, C, K, is_fixed(low, weight), chain, met)
+
+
 def matrix_product(low: Lowering, weight: Value, form: Packed, rows: tuple[int, int], x: Buffer, w: Buffer, chain: Chain,
-                   places: dict[str, Buffer]) -> None:
+                   places: dict[str, Buffer], met: Met | None = None) -> None:
     """All rows (images, rows of each) times packed weights, by Strassen's algorithm where it pays."""
     C, K = (form.K, form.C) if form.turned else (form.C, form.K)
-    fast = None if low.precise else strassen_for(low.machine, *rows, C, K, is_fixed(low, weight), chain)
-    M = math.prod(rows)
+    M, fast = math.prod(rows), strassen(low, weight, form, rows, chain, met)
     if fast is None:
         low.call(_gemm(low, C, K, form.lanes, M, chain), M=M, x=x, w=w, **places)
         return
