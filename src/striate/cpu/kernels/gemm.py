@@ -121,7 +121,7 @@ class Gemm(Tallying):
         """All columns of a part of the rows, with sums over them: whole tiles, and what is left over row by row."""
         parts, tiles = end.cuts, M // self.pixels
         for i in k.share(parts):
-            first, whole = ((tiles * j) // parts * self.pixels for j in (i, i + 1))
+            first, whole = (number * self.pixels for number in part_of(i, parts, tiles))
             last = k.min(M, whole + (i + 1) // parts * self.pixels)
             end.begin(i, last - first)
             step = self.block * self.pixels

@@ -153,11 +153,12 @@ def matrix_product(low: Lowering, weight: Value, form: Packed, rows: tuple[int, 
 
 
 def _gemm(low: Lowering, C: int, K: int, lanes: int, rows: int, chain) -> Gemm:
-    """The product of so many rows, in equal blocks of tiles; of one where the weights stay in the second-level cache."""
+    """The product of so many rows. Heavy weights are read once for a block of up to 8 tiles, all blocks alike; what few rows
+    read but once is heavy sooner."""
     _, pixels, vectors = tile_for(low.machine, max(rows, 8), K, 1)
     tiles = -(-rows // pixels)
-    block = 1 if C * K <= 2**17 else -(-tiles // -(-tiles // 8))
-    return Gemm(C, K, lanes, pixels, vectors, block, chain)
+    heavy = C * K > (2**17 if tiles <= 8 else 2**19)
+    return Gemm(C, K, lanes, pixels, vectors, -(-tiles // -(-tiles // 8)) if heavy else 1, chain)
 
 
 def winograd_fits(low: Lowering, window: tuple[Window, ...], groups: int) -> bool:
